@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Running a plan: the command is started as the plan says and is our child from then on.
+ *
+ *	cj_target_open()  →  cj_plan_exec()  →  cj_launch()  →  cj_child_wait()
+ *
+ * Not here: deciding anything (plan.h).
+ */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <conjoin/error.h>
+#include <conjoin/plan.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum cj_log_level {
+	CJ_LOG_WARNING, /* said once, always: something isn't as the target has it */
+	CJ_LOG_STEP,	/* each step as it is taken, with its result */
+};
+
+/* Where what happens is told. `text` is plain words without a newline; it may hold names that came
+ * out of the container: escape them before a terminal sees them. */
+typedef void cj_log_function(void *data, enum cj_log_level level, const char *text);
+
+struct cj_launch_options {
+	size_t size;
+	cj_log_function *log; /* NULL: nobody listens */
+	void *log_data;
+	enum cj_log_level log_level;
+	/*
+	 * What becomes 0, 1 and 2 of the command: fds of the caller, who keeps them; -1 is
+	 * /dev/null. A terminal isn't accepted (EINVAL): it would be a way out of the container.
+	 */
+	int stdio[3];
+	/*
+	 * Not -1: the slave of a pty, which becomes the controlling terminal and replaces `stdio`.
+	 * Take it from cj_pty_open().
+	 */
+	int terminal;
+	/*
+	 * Set by callers with more than one thread: the kernel's parent death signal comes when the
+	 * *thread* that launched ends, so it isn't used then.
+	 */
+	int threaded;
+};
+
+#define CJ_LAUNCH_OPTIONS_INIT                                                                     \
+	{                                                                                          \
+		.size = sizeof(struct cj_launch_options), .stdio = {0, 1, 2}, .terminal = -1       \
+	}
+
+/* A started command: ours to wait for. Owns a pidfd and, until cj_child_free(), the command's life. */
+struct cj_child;
+
+/*
+ * Starts the plan's command. Returns when it runs: execve has succeeded. A failure at any step is
+ * this call's failure, and then nothing is left behind.
+ *
+ *	err->status 126	the command was found but can't be executed
+ *	err->status 127	it wasn't found
+ *	ESRCH		the target has ended
+ *	ETIMEDOUT	a step took more than 30 seconds (a file system that doesn't answer)
+ *	others		of the step that the text names; see setns(2), clone3(2), cgroups(7)
+ *
+ * The caller must not have SIGCHLD ignored. May be called from any thread (see `threaded`); no
+ * thread of the caller changes namespaces, ids or signal dispositions.
+ */
+int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, struct cj_child **ret,
+	      struct cj_error *err);
+
+/* The PID as we see it, and as the innermost pid namespace of the command sees it (0: unknown). */
+pid_t cj_child_pid(const struct cj_child *child);
+pid_t cj_child_pid_inside(const struct cj_child *child);
+
+/* The pidfd: readable when the command has ended. The child's own, don't close it. */
+int cj_child_pidfd(const struct cj_child *child);
+
+/* Sends a signal. ESRCH: it has ended. */
+int cj_child_signal(struct cj_child *child, int signal);
+
+struct cj_exit {
+	int code;   /* 0 … 255, -1 when a signal ended it */
+	int signal; /* 0 when it exited */
+	int core;   /* a core was dumped */
+};
+
+/* Waits for the end. Once it has returned 0 it returns the same again. */
+int cj_child_wait(struct cj_child *child, struct cj_exit *ret, struct cj_error *err);
+
+/* Kills the command if it still runs, waits for it, removes a cgroup that was made for it. */
+void cj_child_free(struct cj_child *child);
+
+/*
+ * Opens a pty in the target's own devpts (so that `tty` works inside), else in ours. Both fds are
+ * the caller's. `rows` and `columns` of 0: left alone.
+ */
+int cj_pty_open(struct cj_plan *plan, unsigned short rows, unsigned short columns, int *ret_master,
+		int *ret_slave, struct cj_error *err);
+
+#ifdef __cplusplus
+}
+#endif

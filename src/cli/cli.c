@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/escape.h"
+
+static void print_where(const struct cli *cli)
+{
+	char target[512];
+
+	(void)fprintf(stderr, "conjoin: %s", cli->verb ? cli->verb : "");
+	if (cli->target) {
+		(void)text_escape(target, sizeof(target), cli->target);
+		(void)fprintf(stderr, " %s", target);
+	}
+	if (cli->verb)
+		(void)fputs(": ", stderr);
+}
+
+/* strerror's words, but for those that mean something else here. */
+static const char *reason(int code)
+{
+	switch (code) {
+	case ENOTUNIQ:
+		return "More than one match";
+	case EXDEV:
+		return "Out of bounds";
+	default:
+		return strerror(code);
+	}
+}
+
+int cli_error(const struct cli *cli, const struct cj_error *err)
+{
+	char text[4 * sizeof(err->text)], hint[4 * sizeof(err->hint)];
+
+	(void)text_escape(text, sizeof(text), err->text);
+	print_where(cli);
+	(void)fprintf(stderr, "%s: %s\n", text, reason(err->code));
+	if (err->hint[0]) {
+		(void)text_escape(hint, sizeof(hint), err->hint);
+		(void)fprintf(stderr, "hint: %s\n", hint);
+	}
+	return err->status == 126 || err->status == 127 ? err->status : EXIT_OURS;
+}
+
+int cli_usage(const struct cli *cli, const char *format, ...)
+{
+	char text[1024], safe[2048];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	(void)text_escape(safe, sizeof(safe), text);
+	print_where(cli);
+	(void)fprintf(stderr, "%s\n", safe);
+	if (cli->verb)
+		(void)fprintf(stderr, "hint: conjoin %s --help\n", cli->verb);
+	else
+		(void)fputs("hint: conjoin --help\n", stderr);
+	return EXIT_OURS;
+}
+
+void cli_log(void *data, enum cj_log_level level, const char *text)
+{
+	const struct cli *cli = data;
+	char safe[4096];
+
+	(void)text_escape(safe, sizeof(safe), text);
+	print_where(cli);
+	(void)fprintf(stderr, "%s%s\n", level == CJ_LOG_WARNING ? "warning: " : "", safe);
+}
+
+int cli_finish(const struct cli *cli, int status)
+{
+	struct cj_error err = CJ_ERROR_INIT;
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	(void)cj_fail(&err, errno ? errno : EIO, "write to stdout");
+	return cli_error(cli, &err);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the commands of the program share: the verb table, and how failures are told.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include <conjoin/conjoin.h>
+
+/* Exit statuses of our own. exec, debug, call, new use 125 for all that is ours. */
+enum { EXIT_OURS = 125 };
+
+struct cli {
+	const char *verb;   /* "exec" */
+	const char *target; /* as the user wrote it; NULL before it's known */
+	char **argv;	    /* the program's own, for starting again */
+	bool verbose;
+};
+
+struct verb {
+	const char *name;
+	const char *summary;
+	/* argv[0] is the verb. Returns the exit status. */
+	int (*run)(struct cli *cli, int argc, char **argv);
+};
+
+int cmd_exec(struct cli *cli, int argc, char **argv);
+
+/* "conjoin: exec web: TEXT: REASON", and the hint. Returns the exit status of the failure. */
+int cli_error(const struct cli *cli, const struct cj_error *err);
+
+/* A failure of usage: "conjoin: exec: TEXT", and where help is. Returns EXIT_OURS. */
+int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A cj_log_function; `data` is the struct cli. */
+void cli_log(void *data, enum cj_log_level level, const char *text);
+
+/* Flushes stdout: what couldn't be written (a full disk, a closed pipe) isn't success. */
+int cli_finish(const struct cli *cli, int status);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The program: finds the command and lets it run.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static const struct verb verbs[] = {
+	{"exec", "run a command as if the container itself had started it", cmd_exec},
+};
+
+enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
+
+static void print_help(void)
+{
+	(void)puts("Usage: conjoin COMMAND [OPTION…] TARGET …\n"
+		   "\n"
+		   "Run anything in, beside, or for a container that is already running.\n"
+		   "\n"
+		   "Commands:");
+	for (int i = 0; i < VERBS; i++)
+		(void)printf("  %-10s  %s\n", verbs[i].name, verbs[i].summary);
+	(void)puts(
+		"\n"
+		"Options:\n"
+		"  -h, --help     this help; conjoin COMMAND --help tells more\n"
+		"  -V, --version  the version\n"
+		"\n"
+		"TARGET is a PID, a handle (PID:INODE), self, pidfile:PATH, comm:NAME or cgroup:PATH.\n"
+		"See conjoin(1).");
+}
+
+/* Files that we open must not become 0, 1 or 2: the command would get them for its own. */
+static int fill_stdio(void)
+{
+	for (int i = 0; i < 3; i++)
+		if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) != i)
+			return -1;
+	return 0;
+}
+
+static int run_verb(char **argv, int argc)
+{
+	struct cli cli = {.argv = argv};
+
+	for (int i = 0; i < VERBS; i++) {
+		if (strcmp(verbs[i].name, argv[1]) != 0)
+			continue;
+		cli.verb = verbs[i].name;
+		return verbs[i].run(&cli, argc - 1, argv + 1);
+	}
+	return cli_usage(&cli, "there is no command \"%s\"", argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = {.argv = argv};
+
+	if (fill_stdio() < 0)
+		return EXIT_OURS; /* and nowhere to say so */
+	/* Inherited from who started us, and in our way: we wait for children, and look at errors. */
+	(void)signal(SIGCHLD, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (getauxval(AT_SECURE)) {
+		(void)fputs("conjoin: it must not be installed setuid, or with capabilities\n",
+			    stderr);
+		return EXIT_OURS;
+	}
+	if (argc < 2)
+		return cli_usage(&cli, "a COMMAND is missing");
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
+		print_help();
+		return cli_finish(&cli, 0);
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		(void)puts("conjoin " CONJOIN_VERSION);
+		return cli_finish(&cli, 0);
+	}
+	return run_verb(argv, argc);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The terminals of whoever called us, none of which ever gets into a container: which of 0, 1 and 2
+ * are handed over, which are relayed, and the mode of the terminal meanwhile.
+ */
+#pragma once
+
+#include <termios.h>
+
+#include <conjoin/conjoin.h>
+
+enum terminal_choice { TERMINAL_AUTO, TERMINAL_FORCE, TERMINAL_FORBID };
+
+struct terminal_request {
+	enum terminal_choice choice; /* -t, -T */
+	bool interactive;	     /* -i: read the terminal on 0 also without a pty */
+	bool no_stdin;
+};
+
+struct terminal {
+	bool pty;
+	int master, slave;
+	int pipes[3]; /* the command's ends of relays; -EBADF */
+	bool raw;     /* the mode was changed */
+	struct termios before;
+};
+
+#define TERMINAL_INIT {.master = -1, .slave = -1, .pipes = { -1, -1, -1 }}
+
+/* Will there be a pty? Known before the plan is made, since TERM depends on it. */
+bool terminal_wants_pty(const struct terminal_request *request);
+
+/*
+ * Makes the pty or the pipes and fills in what launch and session need. The ends that the command
+ * gets stay ours until terminal_started().
+ */
+int terminal_open(const struct terminal_request *request, bool pty, struct cj_plan *plan,
+		  struct cj_launch_options *launch, struct cj_session_options *session,
+		  struct terminal *ret, struct cj_error *err);
+
+/* The command runs: closes its ends here, and sets raw mode for a pty. */
+void terminal_started(struct terminal *terminal);
+
+/* Back to the mode of before. */
+void terminal_done(struct terminal *terminal);

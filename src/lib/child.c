@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/child.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "sys/proc.h"
+#include "sys/syscalls.h"
+
+enum { STATUS_LIMIT = 4 << 20 };
+
+pid_t cj_child_pid(const struct cj_child *child)
+{
+	return child->pid;
+}
+
+pid_t cj_child_pid_inside(const struct cj_child *child)
+{
+	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
+	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
+	_cleanup_fd_ int proc = -EBADF;
+
+	/* Unreaped, so the number is still its own. */
+	if (child->ended || proc_open(child->pid, &proc, NULL) < 0 ||
+	    proc_read(proc, "status", STATUS_LIMIT, &text) < 0 ||
+	    proc_parse_status(text.data, &status) < 0)
+		return 0;
+	return status.inside;
+}
+
+int cj_child_pidfd(const struct cj_child *child)
+{
+	return child->pidfd;
+}
+
+int cj_child_signal(struct cj_child *child, int signal)
+{
+	return child->ended ? -ESRCH : sys_pidfd_send_signal(child->pidfd, signal);
+}
+
+static void take_end(struct cj_child *child, const siginfo_t *info)
+{
+	bool exited = info->si_code == CLD_EXITED;
+
+	child->ended = true;
+	child->end = (struct cj_exit){
+		.code = exited ? info->si_status : -1,
+		.signal = exited ? 0 : info->si_status,
+		.core = info->si_code == CLD_DUMPED,
+	};
+}
+
+int cj_child_wait(struct cj_child *child, struct cj_exit *ret, struct cj_error *err)
+{
+	siginfo_t info;
+	int r;
+
+	if (!child->ended) {
+		do
+			r = sys_waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | __WALL);
+		while (r == -EINTR);
+		if (r == -ECHILD)
+			cj_hint(err, "was SIGCHLD ignored, or did somebody else wait for it?");
+		if (r < 0)
+			return cj_fail(err, -r, "wait for process %d", child->pid);
+		take_end(child, &info);
+	}
+	*ret = child->end;
+	return 0;
+}
+
+void cj_child_free(struct cj_child *child)
+{
+	struct cj_exit end;
+
+	if (!child)
+		return;
+	if (!child->ended && cj_child_signal(child, SIGKILL) == 0)
+		(void)cj_child_wait(child, &end, NULL);
+	close_fd(&child->pidfd);
+	close_fd(&child->life);
+	own_cgroups_done(&child->own);
+	free(child);
+}

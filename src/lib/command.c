@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The child: born in the target's namespaces with the target's ids, capabilities and (without
+ * no_new_privs) seccomp filter, it does what can only be done inside, and becomes the command.
+ * Every call here must pass the target's filter: those are listed in plan_seccomp.c.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "lib/report.h"
+#include "lib/stage.h"
+#include "sys/syscalls.h"
+
+static int new_session(const struct launch *launch, struct cj_error *err)
+{
+	(void)launch;
+	(void)err;
+	return setsid() < 0 ? -errno : STEP_NOTHING; /* glibc's is the plain call */
+}
+
+static int take_terminal(const struct launch *launch, struct cj_error *err)
+{
+	(void)err;
+	if (!launch->terminal)
+		return STEP_NOTHING;
+	return ioctl(0, TIOCSCTTY, 0) < 0 ? -errno : 0;
+}
+
+/*
+ * setresuid clears the parent death signal, so it's set when the ids are final. It doesn't tell of a
+ * parent that ended before, and getppid() is 0 in here: the life pipe tells.
+ */
+static int follow_supervisor(const struct launch *launch, struct cj_error *err)
+{
+	struct pollfd life = {.fd = launch->life, .events = 0};
+	int r;
+
+	(void)err;
+	if (!launch->threaded) {
+		r = sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0);
+		if (r < 0)
+			return r;
+	}
+	r = sys_poll_now(&life, 1);
+	if (r < 0)
+		return r;
+	if (life.revents & POLLHUP)
+		_exit(1);
+	return STEP_NOTHING;
+}
+
+static int hide(const struct launch *launch, struct cj_error *err)
+{
+	(void)launch;
+	(void)err;
+	return sys_prctl(PR_SET_DUMPABLE, 0, 0) ?: STEP_NOTHING;
+}
+
+static int unblock_signals(const struct launch *launch, struct cj_error *err)
+{
+	(void)launch;
+	(void)err;
+	return sys_sigprocmask_set(0) ?: STEP_NOTHING;
+}
+
+/* The last word before execve: if we end without another, it was the command that ran. */
+static int announce(const struct launch *launch, struct cj_error *err)
+{
+	(void)err;
+	report_send(launch->report, REPORT_EXECUTE, 0, NULL);
+	return STEP_NOTHING;
+}
+
+/* With no_new_privs a filter needs no privilege, and loaded last it hinders nothing of ours. */
+static int confine(const struct launch *launch, struct cj_error *err)
+{
+	int r;
+
+	if (!launch->plan->no_new_privs)
+		return STEP_NOTHING;
+	r = sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0);
+	if (r < 0)
+		return cj_fail(err, -r, "set no_new_privs");
+	return launch->plan->load_seccomp ? load_seccomp(launch, err) : STEP_NOTHING;
+}
+
+static const struct step child_steps[] = {
+	{"make a session", new_session},
+	{"take the terminal", take_terminal},
+	{"follow the supervisor", follow_supervisor},
+	{"hide from other processes", hide},
+	{"unblock signals", unblock_signals},
+	{"announce the command", announce},
+	{"load the seccomp filter", confine},
+};
+
+/* Is it there after all, so that ENOENT was about its interpreter? */
+static bool exists(const char *path)
+{
+	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/*
+ * Tries each path, as execvp(3) does but for one thing: a file that the kernel can't execute isn't
+ * given to a shell. Returns the errno to report; `*ret_path` is what it is about.
+ */
+static int execute(const struct cj_plan *plan, const char **ret_path)
+{
+	int worst = ENOENT;
+
+	for (size_t i = 0; i < plan->n_candidates; i++) {
+		const struct candidate *candidate = &plan->candidates[i];
+
+		if (candidate->argv0)
+			plan->argv[0] = candidate->argv0;
+		(void)execve(candidate->path, plan->argv, plan->env);
+		if (errno == ENOENT && exists(candidate->path)) {
+			*ret_path = candidate->path;
+			return ELIBBAD; /* the program is there, its interpreter isn't */
+		}
+		if (errno == ENOENT || errno == ENOTDIR)
+			continue;
+		*ret_path = candidate->path;
+		if (errno != EACCES)
+			return errno;
+		worst = EACCES; /* perhaps another directory has one that may be executed */
+	}
+	return worst;
+}
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static void describe(int code, const char *path, const struct cj_plan *plan, struct cj_error *err)
+{
+	if (code == ENOENT) {
+		err->status = 127;
+		(void)cj_fail(err, code, "execute %s", plan->command);
+	} else {
+		err->status = 126;
+		if (code == EACCES && is_directory(path))
+			code = EISDIR;
+		(void)cj_fail(err, code == ELIBBAD ? ENOENT : code, "execute %s%s", path,
+			      code == ELIBBAD ? ", whose interpreter is missing" : "");
+	}
+}
+
+_Noreturn void child_main(const struct launch *launch)
+{
+	struct cj_error err = CJ_ERROR_INIT;
+	const char *path = launch->plan->command;
+
+	steps_run(child_steps, ELEMENTS(child_steps), launch);
+	describe(execute(launch->plan, &path), path, launch->plan, &err);
+	report_send(launch->report, REPORT_ERROR, 0, &err);
+	_exit(1);
+}

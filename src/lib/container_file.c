@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/container_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "sys/beneath.h"
+#include "sys/spawn.h"
+
+enum { DEADLINE_MS = 2000 };
+
+/* What the helper writes first; the content follows. */
+struct answer {
+	int code; /* 0 or errno */
+};
+
+/* The helper, forked from a caller with perhaps many threads: async-signal-safe calls only. */
+static void answer(int root, const char *path, int out)
+{
+	struct answer head = {0};
+	int fd = beneath_open_file(root, path);
+	char buf[4096];
+	ssize_t n;
+
+	head.code = fd < 0 ? -fd : 0;
+	if (io_write_all(out, &head, sizeof(head)) == 0 && fd >= 0)
+		while ((n = io_read(fd, buf, sizeof(buf))) > 0)
+			if (io_write_all(out, buf, (size_t)n) < 0)
+				break;
+	_exit(0);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Reads until the end, `limit` or the deadline. */
+static int collect(int fd, size_t limit, struct bytes *ret)
+{
+	_cleanup_(bytes_done) struct bytes all = BYTES_INIT;
+	int64_t end = now_ms() + DEADLINE_MS;
+
+	all.data = malloc(limit + 1);
+	if (!all.data)
+		return -ENOMEM;
+	for (;;) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		int64_t left = end - now_ms();
+		int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
+		ssize_t n;
+
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready == 0)
+			return -ETIMEDOUT;
+		n = io_read(fd, all.data + all.size, limit + 1 - all.size);
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			break;
+		all.size += (size_t)n;
+		if (all.size > limit)
+			return -EFBIG;
+	}
+	all.data[all.size] = '\0';
+	*ret = all;
+	all = (struct bytes)BYTES_INIT;
+	return 0;
+}
+
+static int take_answer(int fd, size_t limit, struct bytes *ret)
+{
+	_cleanup_(bytes_done) struct bytes all = BYTES_INIT;
+	struct answer head;
+	int r = collect(fd, limit + sizeof(head), &all);
+
+	if (r < 0)
+		return r;
+	if (all.size < sizeof(head))
+		return -EIO; /* the helper was killed */
+	memcpy(&head, all.data, sizeof(head));
+	if (head.code)
+		return -head.code;
+	all.size -= sizeof(head);
+	memmove(all.data, all.data + sizeof(head), all.size + 1);
+	*ret = all;
+	all = (struct bytes)BYTES_INIT;
+	return 0;
+}
+
+int container_file_read(int root, const char *path, size_t limit, struct bytes *ret,
+			struct cj_error *err)
+{
+	_cleanup_fd_ int in = -EBADF, out = -EBADF;
+	_cleanup_(process_end) int helper = -EBADF;
+	int fds[2], r;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return cj_fail(err, errno, "make a pipe");
+	in = fds[0];
+	out = fds[1];
+	pid = process_spawn(-1, &helper);
+	if (pid == 0)
+		answer(root, path, out);
+	if (pid < 0)
+		return cj_fail(err, -pid, "make a process to read %s", path);
+	close_fd(&out);
+	r = take_answer(in, limit, ret);
+	return r < 0 ? cj_fail(err, -r, "read %s of the target", path) : 0;
+}

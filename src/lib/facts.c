@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/facts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/format.h"
+#include "lib/bundle.h"
+#include "lib/container_file.h"
+#include "lib/seccomp_profile.h"
+#include "lib/target.h"
+
+enum { ACCOUNTS_LIMIT = 4 << 20, SECCOMP_MODE_FILTERED = 2 };
+
+void facts_done(struct facts *facts)
+{
+	identity_done(&facts->ours);
+	identity_done(&facts->target);
+	close_fd(&facts->root_fd);
+	close_fd(&facts->cwd_fd);
+	cgroup_mounts_done(&facts->mounts);
+	bytes_done(&facts->passwd);
+	bytes_done(&facts->group);
+	seccomp_programs_done(&facts->seccomp);
+	*facts = (struct facts)FACTS_INIT;
+}
+
+static int open_places(const struct pidref *ref, struct facts *facts)
+{
+	facts->root_fd = openat(ref->proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (facts->root_fd < 0)
+		facts->target.unread[PART_ROOT] = errno;
+	facts->cwd_fd = openat(ref->proc, "cwd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (facts->cwd_fd < 0)
+		facts->target.unread[PART_CWD] = errno;
+	return 0;
+}
+
+static int read_owner(const struct pidref *ref, struct facts *facts, struct cj_error *err)
+{
+	_cleanup_fd_ int fd = -EBADF;
+
+	if (facts->target.namespaces.inode[NAMESPACE_USER] ==
+	    facts->ours.namespaces.inode[NAMESPACE_USER])
+		return 0;
+	fd = namespace_open(ref->proc, NAMESPACE_USER);
+	if (fd < 0)
+		return cj_fail(err, -fd, "open the user namespace of process %d", ref->pid);
+	facts->ns_owner = (uid_t)-1;
+	(void)namespace_owner(fd, &facts->ns_owner); /* unknown: then it isn't ours */
+	return 0;
+}
+
+/* Frozen in v1 by its freezer, or in v2: both can be there at once, and either holds everything. */
+static bool is_frozen(const struct facts *facts, const char *controller)
+{
+	const struct cgroup_entry *entry =
+		cgroup_list_controller(&facts->target.cgroups, controller);
+	const struct cgroup_entry *ours = entry ? cgroup_list_find(&facts->ours.cgroups, entry)
+						: NULL;
+	_cleanup_free_ char *directory = NULL;
+	_cleanup_fd_ int fd = -EBADF;
+
+	if (!entry || (ours && strcmp(ours->path, entry->path) == 0))
+		return false; /* we run, so it isn't */
+	if (cgroup_directory(&facts->mounts, entry, &directory) < 0)
+		return false;
+	fd = cgroup_open(directory);
+	return fd >= 0 && cgroup_is_frozen(fd, entry->unified) == 1;
+}
+
+static bool any_cgroup_differs(const struct facts *facts)
+{
+	const struct cgroup_list *list = &facts->target.cgroups;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct cgroup_entry *ours =
+			cgroup_list_find(&facts->ours.cgroups, &list->entries[i]);
+
+		if (!ours || strcmp(ours->path, list->entries[i].path) != 0)
+			return true;
+	}
+	return false;
+}
+
+static int read_cgroups(const struct cj_exec_options *options, struct facts *facts,
+			struct cj_error *err)
+{
+	int r;
+
+	facts->cgroups_differ = any_cgroup_differs(facts);
+	if (!facts->cgroups_differ && !(options->cgroup && strcmp(options->cgroup, "own") == 0))
+		return 0; /* spares reading mountinfo, which is long on a busy node */
+	r = cgroup_mounts_read(&facts->mounts);
+	if (r < 0)
+		return cj_fail(err, -r, "read where cgroups are mounted");
+	facts->frozen = is_frozen(facts, "freezer") || is_frozen(facts, "");
+	return 0;
+}
+
+static int read_accounts_file(const struct facts *facts, const char *path, struct bytes *ret,
+			      struct cj_error *err)
+{
+	struct cj_error own = CJ_ERROR_INIT;
+	int r = container_file_read(facts->root_fd, path, ACCOUNTS_LIMIT, ret, &own);
+
+	if (r == -ENOENT || r == -ENOTDIR) /* a container without one: nobody has a name there */
+		return 0;
+	if (r < 0 && err && err->code == 0)
+		*err = own;
+	return r;
+}
+
+static int read_accounts(const struct cj_exec_options *options, struct facts *facts,
+			 struct cj_error *err)
+{
+	int r;
+
+	if (!options->user && options->argv && options->argv[0])
+		return 0;
+	if (facts->root_fd < 0)
+		return cj_fail(err, facts->target.unread[PART_ROOT], "open the target's root");
+	r = read_accounts_file(facts, "etc/passwd", &facts->passwd, err);
+	if (r == 0 && options->user)
+		r = read_accounts_file(facts, "etc/group", &facts->group, err);
+	return r;
+}
+
+static void note_unknown(const struct seccomp_profile *profile, struct facts *facts)
+{
+	char *to = facts->seccomp_unknown;
+	size_t size = sizeof(facts->seccomp_unknown), n = 0;
+
+	for (size_t i = 0; i < profile->n_unknown; i++)
+		n += format_safe(to + n, size - n, "%s%s", n ? " " : "", profile->unknown[i]);
+}
+
+static int build_filter(const struct bytes *json, uint64_t capabilities, const char *source,
+			struct facts *facts, struct cj_error *err)
+{
+	struct seccomp_profile_request request = {
+		.json = json->data,
+		.size = json->size,
+		.capabilities = capabilities,
+	};
+	_cleanup_(seccomp_profile_done) struct seccomp_profile profile = SECCOMP_PROFILE_INIT;
+	int r = seccomp_profile_build(&request, &profile, err);
+
+	if (r < 0)
+		return r;
+	note_unknown(&profile, facts);
+	facts->seccomp = profile.programs;
+	profile.programs = (struct seccomp_programs)SECCOMP_PROGRAMS_INIT;
+	(void)format_safe(facts->seccomp_source, sizeof(facts->seccomp_source), "%s", source);
+	return 0;
+}
+
+static int read_host_file(const char *path, struct bytes *ret, struct cj_error *err)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int r = fd < 0 ? -errno : io_read_all(fd, SECCOMP_PROFILE_MAX, ret);
+
+	return r < 0 ? cj_fail(err, -r, "read seccomp profile %s", path) : 0;
+}
+
+static int read_bundle_at(const char *path, struct bundle *ret, struct cj_error *err)
+{
+	size_t n = format_safe(ret->path, sizeof(ret->path), "%s/config.json", path);
+
+	if (n + 1 == sizeof(ret->path))
+		return cj_fail(err, ENAMETOOLONG, "read bundle %s", path);
+	if (access(ret->path, F_OK) < 0) /* the file itself was named */
+		(void)format_safe(ret->path, sizeof(ret->path), "%s", path);
+	return read_host_file(ret->path, &ret->config, err);
+}
+
+static int find_bundle(const struct pidref *ref, const struct facts *facts, struct bundle *ret)
+{
+	const struct cgroup_list *list = &facts->target.cgroups;
+	_cleanup_free_ const char **paths = calloc(list->n + 1, sizeof(*paths));
+	struct bundle_query query = {
+		.pid = ref->pid,
+		.cgroup_paths = paths,
+		.n_cgroup_paths = list->n,
+		.pid_ns = facts->target.namespaces.inode[NAMESPACE_PID],
+		.mnt_ns = facts->target.namespaces.inode[NAMESPACE_MNT],
+	};
+
+	if (!paths)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->n; i++)
+		paths[i] = list->entries[i].path;
+	return bundle_find(&query, ret, NULL);
+}
+
+/* What `auto` means: the filter of the target's bundle, if it has a filter; never by ptrace. */
+static int filter_of_bundle(const struct pidref *ref, const struct cj_exec_options *options,
+			    struct facts *facts, struct cj_error *err)
+{
+	_cleanup_(bundle_done) struct bundle bundle = BUNDLE_INIT;
+	char source[sizeof(facts->seccomp_source)];
+	int r;
+
+	if (facts->target.status.seccomp != SECCOMP_MODE_FILTERED)
+		return 0;
+	r = options->bundle ? read_bundle_at(options->bundle, &bundle, err)
+			    : find_bundle(ref, facts, &bundle);
+	if (r == -ENODATA) {
+		(void)format_safe(facts->seccomp_missing, sizeof(facts->seccomp_missing),
+				  "no OCI bundle of it was found");
+		return 0;
+	}
+	if (r < 0)
+		return cj_fail(err, -r, "look for the target's OCI bundle");
+	(void)format_safe(source, sizeof(source), "the bundle, %s", bundle.path);
+	r = build_filter(&bundle.config, facts->target.status.bounding, source, facts, err);
+	if (r != -ENODATA)
+		return r;
+	if (err)
+		*err = (struct cj_error)CJ_ERROR_INIT;
+	(void)format_safe(facts->seccomp_missing, sizeof(facts->seccomp_missing),
+			  "its bundle %s has none", bundle.path);
+	return 0;
+}
+
+static int read_seccomp(const struct pidref *ref, const struct cj_exec_options *options,
+			struct facts *facts, struct cj_error *err)
+{
+	const char *how = options->seccomp	? options->seccomp
+			  : options->privileged ? "off"
+						: "auto";
+	_cleanup_(bytes_done) struct bytes json = BYTES_INIT;
+	int r;
+
+	if (strcmp(how, "auto") == 0)
+		r = filter_of_bundle(ref, options, facts, err);
+	else if (strcmp(how, "off") == 0 || strcmp(how, "copy") == 0)
+		return 0;
+	else
+		r = read_host_file(how, &json, err);
+	if (r == 0 && json.data)
+		r = build_filter(&json, facts->target.status.bounding, how, facts, err);
+	if (r < 0)
+		cj_hint(err, "--seccomp FILE names another profile, --skip seccomp goes without");
+	return r;
+}
+
+static bool skips_seccomp(const struct cj_exec_options *options)
+{
+	uint32_t skip = 0;
+
+	return options->skip && parts_parse(options->skip, &skip, NULL) == 0 &&
+	       skip >> PART_SECCOMP & 1;
+}
+
+int facts_gather(const struct cj_target *target, const struct cj_exec_options *options,
+		 struct facts *ret, struct cj_error *err)
+{
+	_cleanup_(facts_done) struct facts facts = FACTS_INIT;
+	const struct pidref *ref = &target->ref;
+	int r = identity_read_own(&facts.ours, err);
+
+	if (r == 0)
+		r = identity_read(ref->pid, ref->proc, &facts.ours, &facts.target, err);
+	if (r == 0)
+		r = open_places(ref, &facts);
+	if (r == 0)
+		r = read_owner(ref, &facts, err);
+	if (r == 0)
+		r = read_cgroups(options, &facts, err);
+	if (r == 0)
+		r = read_accounts(options, &facts, err);
+	if (r == 0 && !skips_seccomp(options))
+		r = read_seccomp(ref, options, &facts, err);
+	if (r < 0)
+		return r;
+	*ret = facts;
+	facts = (struct facts)FACTS_INIT;
+	return 0;
+}

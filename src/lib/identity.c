@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/cleanup.h"
+#include "base/format.h"
+#include "sys/syscalls.h"
+
+enum {
+	STATUS_LIMIT = 4 << 20, /* 65536 groups are 720 kB */
+	ENVIRON_LIMIT = 64 << 20,
+};
+
+void identity_done(struct identity *identity)
+{
+	proc_status_done(&identity->status);
+	cgroup_list_done(&identity->cgroups);
+	bytes_done(&identity->environ);
+	idmap_done(&identity->uid_map);
+	idmap_done(&identity->gid_map);
+}
+
+static int read_status(pid_t pid, int proc, struct identity *id, struct cj_error *err)
+{
+	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
+	int r = proc_read(proc, "status", STATUS_LIMIT, &text);
+
+	if (r == 0)
+		r = proc_parse_status(text.data, &id->status);
+	if (r < 0)
+		return cj_fail(err, -r, "read the status of process %d", pid);
+	if (id->status.state == 'Z' || id->status.state == 'X')
+		return cj_fail(err, ESRCH, "process %d has ended (it's a zombie)", pid);
+	if (!id->status.has_memory)
+		return cj_fail(err, EINVAL, "process %d is a kernel thread", pid);
+	return 0;
+}
+
+static int read_namespaces(pid_t pid, int proc, struct identity *id, struct cj_error *err)
+{
+	int kind = 0;
+	int r = namespaces_read(proc, &id->namespaces, &kind);
+
+	if (r == 0)
+		return 0;
+	r = cj_fail(err, -r, "read the %s namespace of process %d", namespace_kinds[kind].name,
+		    pid);
+	if (err && (err->code == EACCES || err->code == EPERM))
+		cj_hint(err, "needs CAP_SYS_PTRACE over the target: run as root, or as its owner");
+	return r;
+}
+
+static int read_place(int proc, const char *name, struct place *ret)
+{
+	struct statx stx;
+
+	if (proc_readlink(proc, name, ret->path, sizeof(ret->path)) < 0)
+		ret->path[0] = '\0';
+	if (statx(proc, name, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID,
+		  &stx) < 0)
+		return -errno;
+	ret->device = makedev(stx.stx_dev_major, stx.stx_dev_minor);
+	ret->inode = stx.stx_ino;
+	ret->mount = stx.stx_mask & STATX_MNT_ID ? stx.stx_mnt_id : 0;
+	return 0;
+}
+
+static void note(struct identity *id, enum part part, int r)
+{
+	if (r < 0)
+		id->unread[part] = -r;
+}
+
+/* What isn't in a file, or takes a call a process: by number, which the caller's pidfd pins. */
+static void read_scheduling(pid_t pid, struct identity *id)
+{
+	id->sched.size = sizeof(id->sched);
+	note(id, PART_SCHEDULER, sys_sched_getattr(pid, &id->sched));
+	id->unread[PART_NICE] = id->unread[PART_SCHEDULER];
+	id->ioprio = sys_ioprio_get(pid);
+	note(id, PART_IOPRIO, id->ioprio);
+	note(id, PART_AFFINITY, affinity_read(pid, &id->affinity));
+}
+
+static int read_user_namespace(pid_t pid, int proc, struct identity *id, struct cj_error *err)
+{
+	char text[16];
+	int r = idmap_read(proc, "uid_map", &id->uid_map);
+
+	if (r == 0)
+		r = idmap_read(proc, "gid_map", &id->gid_map);
+	if (r < 0)
+		return cj_fail(err, -r, "read the id maps of process %d", pid);
+	id->setgroups_denied = proc_read_small(proc, "setgroups", text, sizeof(text)) > 0 &&
+			       strncmp(text, "deny", 4) == 0;
+	return 0;
+}
+
+/* What both kinds of reading have in common, and without which nothing can be planned. */
+static int read_core(pid_t pid, int proc, struct identity *id, struct cj_error *err)
+{
+	int r = read_status(pid, proc, id, err);
+
+	if (r == 0)
+		r = read_namespaces(pid, proc, id, err);
+	if (r < 0)
+		return r;
+	r = cgroup_list_read(proc, &id->cgroups);
+	if (r < 0)
+		return cj_fail(err, -r, "read the cgroups of process %d", pid);
+	note(id, PART_OOM, proc_read_number(proc, "oom_score_adj", 10, &id->oom_score_adj));
+	note(id, PART_CORE_FILTER, proc_read_number(proc, "coredump_filter", 16, &id->core_filter));
+	note(id, PART_LABEL, label_read(proc, &id->label));
+	note(id, PART_ROOT, read_place(proc, "root", &id->root));
+	note(id, PART_CWD, read_place(proc, "cwd", &id->cwd));
+	return 0;
+}
+
+int identity_read(pid_t pid, int proc, const struct identity *ours, struct identity *ret,
+		  struct cj_error *err)
+{
+	_cleanup_(identity_done) struct identity id = IDENTITY_INIT;
+	int r = read_core(pid, proc, &id, err);
+
+	if (r < 0)
+		return r;
+	if (id.namespaces.inode[NAMESPACE_USER] != ours->namespaces.inode[NAMESPACE_USER]) {
+		r = read_user_namespace(pid, proc, &id, err);
+		if (r < 0)
+			return r;
+	}
+	note(&id, PART_RLIMITS, limits_read(proc, &id.limits));
+	note(&id, PART_PERSONALITY, proc_read_number(proc, "personality", 16, &id.personality));
+	note(&id, PART_TIMER_SLACK, proc_read_number(proc, "timerslack_ns", 10, &id.timer_slack));
+	note(&id, PART_ENVIRONMENT, proc_read(proc, "environ", ENVIRON_LIMIT, &id.environ));
+	read_scheduling(pid, &id);
+	*ret = id;
+	id = (struct identity)IDENTITY_INIT;
+	return 0;
+}
+
+int identity_read_own(struct identity *ret, struct cj_error *err)
+{
+	_cleanup_(identity_done) struct identity id = IDENTITY_INIT;
+	_cleanup_fd_ int proc = -EBADF;
+	int r = proc_open(0, &proc, err);
+
+	if (r == 0)
+		r = read_core(0, proc, &id, err);
+	if (r < 0)
+		return r;
+	note(&id, PART_RLIMITS, limits_read_own(&id.limits));
+	id.personality = personality(0xffffffff);
+	id.timer_slack = sys_prctl(PR_GET_TIMERSLACK, 0, 0);
+	read_scheduling(0, &id);
+	*ret = id;
+	id = (struct identity)IDENTITY_INIT;
+	return 0;
+}

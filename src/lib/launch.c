@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The supervisor's side of a launch: makes the stage, does by its pid what has to be done from
+ * outside, releases it, and listens until the command runs. It decides nothing: the plan has.
+ * The sequence of all three processes stands in stage.h.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "lib/report.h"
+#include "lib/starting.h"
+#include "lib/target.h"
+#include "sys/spawn.h"
+#include "sys/syscalls.h"
+
+enum {
+	DEADLINE_MS = 30000,
+	SLICE_MS = 200,	   /* how often we look whether the cgroup was frozen */
+	REPORTS_MAX = 256, /* more is a child that was made to talk */
+};
+
+/* The index of the v2 cgroup, or -1. */
+static int unified_index(const struct starting *s)
+{
+	for (size_t i = 0; i < s->n_cgroups; i++)
+		if (s->plan->cgroups[i].unified && s->cgroups[i] >= 0)
+			return (int)i;
+	return -1;
+}
+
+/*
+ * The target may have been moved since it was looked at (systemd does that), and what was its cgroup
+ * is gone or has become one that takes no processes: look again where it is now.
+ */
+static int reopen_unified(struct starting *s, int i)
+{
+	_cleanup_(cgroup_list_done) struct cgroup_list list = CGROUP_LIST_INIT;
+	const struct cgroup_entry *entry;
+	_cleanup_free_ char *directory = NULL;
+	int fd, r = cgroup_list_read(s->plan->target->ref.proc, &list);
+
+	if (r < 0)
+		return r;
+	entry = cgroup_list_controller(&list, "");
+	r = entry ? cgroup_directory(&s->plan->facts.mounts, entry, &directory) : -ENOENT;
+	if (r < 0)
+		return r;
+	fd = cgroup_open(directory);
+	if (fd < 0)
+		return fd;
+	close_fd(&s->cgroups[i]);
+	s->cgroups[i] = fd;
+	return 0;
+}
+
+static bool cant_clone_into(int r)
+{
+	return r == -ENOSYS || r == -EPERM || r == -EINVAL || r == -E2BIG;
+}
+
+/* Makes the stage. Returns 0 in it, its PID here. */
+static pid_t spawn_stage(struct starting *s, bool *ret_attach_unified)
+{
+	int i = unified_index(s);
+	pid_t pid = process_spawn(i < 0 ? -1 : s->cgroups[i], &s->stage_fd);
+
+	if (pid < 0 && i >= 0 && s->plan->rejoin &&
+	    (pid == -EBUSY || pid == -ENOENT || pid == -ENODEV) && reopen_unified(s, i) == 0)
+		pid = process_spawn(s->cgroups[i], &s->stage_fd);
+	if (pid < 0 && i >= 0 && (cant_clone_into(pid) || s->plan->cgroups[i].try_only)) {
+		*ret_attach_unified = true;
+		pid = process_spawn(-1, &s->stage_fd);
+	}
+	return pid;
+}
+
+static int make_stage(struct starting *s, bool *ret_attach_unified, struct cj_error *err)
+{
+	int i = unified_index(s);
+
+	s->stage = spawn_stage(s, ret_attach_unified);
+	if (s->stage == 0)
+		stage_main(&s->launch);
+	close_fd(&s->report_w);
+	if (s->stage > 0)
+		return 0;
+	if (i < 0)
+		return cj_fail(err, -s->stage, "make the stage process");
+	cj_hint(err, "--cgroup keep stays in the caller's cgroups");
+	return cj_fail(err, -s->stage, "join unified cgroup %s", s->plan->cgroups[i].directory);
+}
+
+/* The stage says who the child is; that it's ours is asked of the kernel, and nobody says it twice. */
+static int take_child(struct starting *s, pid_t pid, struct cj_error *err)
+{
+	siginfo_t info;
+	int r;
+
+	if (s->child > 0 || pid <= 0)
+		return cj_fail(err, EPROTO, "believe who the command is: told twice");
+	s->child_fd = sys_pidfd_open(pid, 0);
+	if (s->child_fd < 0)
+		return cj_fail(err, -s->child_fd, "open the command's process");
+	r = sys_waitid(P_PIDFD, (id_t)s->child_fd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
+	if (r < 0)
+		return cj_fail(err, EPROTO, "believe who the command is: not our child");
+	s->child = pid;
+	return 0;
+}
+
+static int take_report(struct starting *s, const struct report *report, struct cj_error *err)
+{
+	if (++s->reports > REPORTS_MAX)
+		return cj_fail(err, EPROTO, "listen to the command's process: too many reports");
+	switch ((enum report_kind)report->kind) {
+	case REPORT_STEP:
+		starting_log(s, CJ_LOG_STEP, "%s: done", report->error.text);
+		return 0;
+	case REPORT_CHILD:
+		return take_child(s, report->pid, err);
+	case REPORT_EXECUTE:
+		s->executes = true;
+		return 0;
+	case REPORT_ERROR:
+		if (!s->failure.code)
+			s->failure = report->error;
+		return 0;
+	}
+	return cj_fail(err, EPROTO, "listen to the command's process");
+}
+
+static int check_frozen(const struct starting *s, struct cj_error *err)
+{
+	for (size_t i = 0; i < s->n_cgroups; i++)
+		if (s->cgroups[i] >= 0 &&
+		    cgroup_is_frozen(s->cgroups[i], s->plan->cgroups[i].unified) == 1 &&
+		    !s->plan->cgroups[i].own)
+			return cj_fail(err, EBUSY, "the target was paused meanwhile (%s cgroup)",
+				       s->plan->cgroups[i].name);
+	return 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Until the pipe ends: execve has closed the child's end, or nobody is left to hold it. */
+static int listen_to_end(struct starting *s, struct cj_error *err)
+{
+	int64_t end = now_ms() + DEADLINE_MS;
+
+	for (;;) {
+		struct pollfd p = {.fd = s->report_r, .events = POLLIN};
+		int ready = poll(&p, 1, SLICE_MS), r;
+		struct report report;
+
+		if (ready < 0 && errno != EINTR)
+			return cj_fail(err, errno, "wait for the command to start");
+		if (ready <= 0) {
+			r = check_frozen(s, err);
+			if (r < 0)
+				return r;
+			if (now_ms() > end)
+				return cj_fail(err, ETIMEDOUT, "start the command in %d seconds",
+					       DEADLINE_MS / 1000);
+			continue;
+		}
+		r = report_receive(s->report_r, &report);
+		if (r == 0)
+			return 0;
+		r = r < 0 ? cj_fail(err, -r, "listen to the command's process")
+			  : take_report(s, &report, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int end_signal(int pidfd)
+{
+	siginfo_t info = {.si_pid = 0};
+	int r = sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOWAIT | __WALL);
+
+	return r == 0 && info.si_code != CLD_EXITED ? info.si_status : 0;
+}
+
+/* The pipe ended and no step said why. */
+static int silent_end(struct starting *s, struct cj_error *err)
+{
+	const char *who = s->child > 0 ? "command" : "stage";
+	int signal = end_signal(s->child > 0 ? s->child_fd : s->stage_fd);
+
+	if (pidref_verify(&s->plan->target->ref) < 0)
+		return cj_fail(err, ESRCH, "start the command: the target has ended");
+	if (signal == SIGSYS)
+		cj_hint(err,
+			"the seccomp filter kills what it forbids; --skip seccomp goes without");
+	return cj_fail(err, EINTR, "start the command: the %s process was ended by signal %d", who,
+		       signal);
+}
+
+static int take_failure(const struct starting *s, struct cj_error *err)
+{
+	if (err && err->code == 0)
+		*err = s->failure;
+	return -(s->failure.code > 0 && s->failure.code < 4096 ? s->failure.code : EPROTO);
+}
+
+static int see_it_run(struct starting *s, struct cj_error *err)
+{
+	int r = listen_to_end(s, err);
+
+	if (r < 0)
+		return r;
+	if (s->failure.code)
+		return take_failure(s, err);
+	if (s->child <= 0 || !s->executes)
+		return silent_end(s, err);
+	return 0;
+}
+
+/*
+ * In a frozen v1 cgroup SIGKILL takes effect after thawing: out of it, then. By number, but both are
+ * ours and not waited for.
+ */
+static void thaw(const struct starting *s)
+{
+	const struct cgroup_entry *entry =
+		cgroup_list_controller(&s->plan->facts.ours.cgroups, "freezer");
+	_cleanup_free_ char *directory = NULL;
+	_cleanup_fd_ int fd = -EBADF;
+
+	if (!entry || s->n_cgroups == 0 ||
+	    cgroup_directory(&s->plan->facts.mounts, entry, &directory) < 0)
+		return;
+	fd = cgroup_open(directory);
+	if (fd < 0)
+		return;
+	if (s->stage > 0)
+		(void)cgroup_attach(fd, s->stage);
+	if (s->child > 0)
+		(void)cgroup_attach(fd, s->child);
+}
+
+static void starting_done(struct starting *s)
+{
+	if (s->child_fd >= 0 || s->stage_fd >= 0) {
+		if (s->child_fd >= 0)
+			(void)sys_pidfd_send_signal(s->child_fd, SIGKILL);
+		if (check_frozen(s, NULL) < 0)
+			thaw(s);
+	}
+	process_end(&s->child_fd);
+	process_end(&s->stage_fd);
+	close_fd(&s->report_r);
+	close_fd(&s->report_w);
+	close_fd(&s->life_r);
+	close_fd(&s->life_w);
+	for (int i = 0; i < 3; i++)
+		close_fd(&s->dups[i]);
+	for (size_t i = 0; i < s->n_cgroups; i++)
+		close_fd(&s->cgroups[i]);
+	free(s->cgroups);
+	own_cgroups_done(&s->own);
+}
+
+/* The stage has told its news and exits, or has: it is ours to wait for. */
+static void reap_stage(struct starting *s)
+{
+	siginfo_t info;
+
+	while (sys_waitid(P_PIDFD, (id_t)s->stage_fd, &info, WEXITED | __WALL) == -EINTR)
+		;
+	close_fd(&s->stage_fd);
+	s->stage = 0;
+}
+
+static void give_child(struct starting *s, struct cj_child *child)
+{
+	child->pid = s->child;
+	child->pidfd = take_fd(&s->child_fd);
+	child->life = take_fd(&s->life_w);
+	child->own = s->own;
+	s->own = (struct own_cgroups)OWN_CGROUPS_INIT;
+	s->child = 0;
+}
+
+int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, struct cj_child **ret,
+	      struct cj_error *err)
+{
+	_cleanup_(starting_done) struct starting s = STARTING_INIT(plan, options);
+	bool attach_unified = false;
+	struct cj_child *child;
+	int r;
+
+	r = starting_prepare(&s, err);
+	if (r < 0)
+		return r;
+	child = calloc(1, sizeof(*child));
+	if (!child)
+		return cj_fail(err, ENOMEM, "launch");
+	r = make_stage(&s, &attach_unified, err);
+	if (r == 0)
+		r = starting_set_up(&s, attach_unified, err);
+	if (r == 0)
+		r = see_it_run(&s, err);
+	if (r < 0) {
+		free(child);
+		return r;
+	}
+	reap_stage(&s);
+	give_child(&s, child);
+	*ret = child;
+	return 0;
+}

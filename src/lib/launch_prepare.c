@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The part of a launch before there is a process: what can be refused is refused here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/format.h"
+#include "lib/starting.h"
+#include "lib/target.h"
+#include "sys/syscalls.h"
+
+void starting_log(const struct starting *s, enum cj_log_level level, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	if (!s->options->log || level > s->options->log_level)
+		return;
+	va_start(args, format);
+	(void)format_safe_v(text, sizeof(text), format, args);
+	va_end(args);
+	s->options->log(s->options->log_data, level, text);
+}
+
+static void log_plan(const struct starting *s)
+{
+	for (size_t i = 0; i < s->plan->n_rows; i++) {
+		const struct cj_plan_row *row = &s->plan->rows[i];
+
+		if (strcmp(row->action, "warn") == 0)
+			starting_log(s, CJ_LOG_WARNING, "%s%s%s: %s", row->step,
+				     row->object[0] ? " " : "", row->object, row->reason);
+		else if (strcmp(row->action, "nothing") == 0 || strcmp(row->action, "skip") == 0)
+			starting_log(s, CJ_LOG_STEP, "%s%s%s: %s", row->step,
+				     row->object[0] ? " " : "", row->object, row->reason);
+	}
+}
+
+static int check_capabilities(const struct cj_plan *plan, struct cj_error *err)
+{
+	char text[256];
+
+	if (!plan->missing_capabilities)
+		return 0;
+	capabilities_format(plan->missing_capabilities, text, sizeof(text));
+	cj_hint(err, "run with more privileges; --cap-drop or --skip capabilities goes without");
+	return cj_fail(err, EPERM, "take on capabilities %s, which aren't ours to give", text);
+}
+
+static int copy_seccomp(struct starting *s, struct cj_error *err)
+{
+	const struct pidref *ref = &s->plan->target->ref;
+	int r;
+
+	if (!s->plan->copy_seccomp)
+		return 0;
+	seccomp_programs_done(&s->plan->facts.seccomp);
+	r = seccomp_copy(ref->pid, ref->fd, &s->plan->facts.seccomp, err);
+	if (r < 0)
+		return r;
+	starting_log(s, CJ_LOG_STEP, "seccomp: copied %zu filters from the target",
+		     s->plan->facts.seccomp.count);
+	return plan_check_seccomp(s->plan, err);
+}
+
+/* Opened and written to by us, in our own mount namespace; the stage never touches them. */
+static int open_cgroups(struct starting *s, struct cj_error *err)
+{
+	const struct cj_plan *plan = s->plan;
+
+	s->cgroups = calloc(plan->n_cgroups + 1, sizeof(*s->cgroups));
+	if (!s->cgroups)
+		return cj_fail(err, ENOMEM, "open cgroups");
+	s->n_cgroups = plan->n_cgroups;
+	for (size_t i = 0; i < plan->n_cgroups; i++)
+		s->cgroups[i] = -EBADF;
+	for (size_t i = 0; i < plan->n_cgroups; i++) {
+		const struct plan_cgroup *cgroup = &plan->cgroups[i];
+
+		if (cgroup->own)
+			continue;
+		s->cgroups[i] = cgroup_open(cgroup->directory);
+		if (s->cgroups[i] >= 0)
+			continue;
+		if (!cgroup->try_only)
+			return cj_fail(err, -s->cgroups[i], "join %s cgroup %s", cgroup->name,
+				       cgroup->directory);
+		starting_log(s, CJ_LOG_WARNING, "cgroups %s: left out, %s can't be opened: %s",
+			     cgroup->name, cgroup->directory, strerror(-s->cgroups[i]));
+	}
+	return own_cgroups_make(plan, s->cgroups, &s->own, err);
+}
+
+/* Above 2, whatever of 0 to 2 the caller has closed: the stage puts other things there. */
+static int above_stdio(int *fd)
+{
+	int copy;
+
+	if (*fd > 2)
+		return 0;
+	copy = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
+	if (copy < 0)
+		return -errno;
+	close_fd(fd);
+	*fd = copy;
+	return 0;
+}
+
+static int make_pipe(int *ret_read, int *ret_write, struct cj_error *err)
+{
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return cj_fail(err, errno, "make a pipe");
+	*ret_read = fds[0];
+	*ret_write = fds[1];
+	r = above_stdio(ret_read);
+	if (r == 0)
+		r = above_stdio(ret_write);
+	return r < 0 ? cj_fail(err, -r, "make a pipe") : 0;
+}
+
+/* Decides which fd of ours becomes `number` of the command. */
+static int place_stdio(struct starting *s, int number, struct cj_error *err)
+{
+	const struct cj_launch_options *options = s->options;
+	bool terminal = options->terminal >= 0;
+	int from = terminal ? options->terminal : options->stdio[number];
+
+	if (from < 0) {
+		s->dups[number] = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (s->dups[number] < 0)
+			return cj_fail(err, errno, "open /dev/null");
+		from = s->dups[number];
+	}
+	if (!terminal && isatty(from))
+		return cj_fail(err, EINVAL, "hand on fd %d, which is a terminal of ours", from);
+	if (from != number) {
+		int copy = fcntl(from, F_DUPFD_CLOEXEC, 3);
+
+		if (copy < 0)
+			return cj_fail(err, errno, "hand on fd %d", from);
+		close_fd(&s->dups[number]);
+		from = s->dups[number] = copy;
+	} else if (fcntl(from, F_GETFD) < 0) {
+		return cj_fail(err, errno, "hand on fd %d", from);
+	}
+	s->launch.stdio[number] = from;
+	return 0;
+}
+
+int starting_prepare(struct starting *s, struct cj_error *err)
+{
+	int r;
+
+	log_plan(s);
+	r = check_capabilities(s->plan, err);
+
+	if (r == 0)
+		r = copy_seccomp(s, err);
+	if (r == 0)
+		r = open_cgroups(s, err);
+	if (r == 0)
+		r = make_pipe(&s->report_r, &s->report_w, err);
+	if (r == 0)
+		r = make_pipe(&s->life_r, &s->life_w, err);
+	for (int i = 0; i < 3 && r == 0; i++)
+		r = place_stdio(s, i, err);
+	if (r < 0)
+		return r;
+	s->launch.plan = s->plan;
+	s->launch.target = s->plan->target->ref.fd;
+	s->launch.report = s->report_w;
+	s->launch.report_r = s->report_r;
+	s->launch.life = s->life_r;
+	s->launch.life_w = s->life_w;
+	s->launch.terminal = s->options->terminal >= 0;
+	s->launch.threaded = s->options->threaded;
+	s->launch.verbose = s->options->log && s->options->log_level >= CJ_LOG_STEP;
+	return 0;
+}

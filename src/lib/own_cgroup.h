@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Fresh cgroups for one command, "conjoin/HANDLE" in each hierarchy that a limit needs, outside of
+ * the target's: made, limited, and removed again.
+ */
+#pragma once
+
+#include <conjoin/error.h>
+
+#include "lib/plan.h"
+
+/* One that was made: what's needed to remove it. Owned. */
+struct own_cgroup {
+	int base; /* MOUNT/conjoin */
+	char *name;
+	char *base_path;
+};
+
+struct own_cgroups {
+	struct own_cgroup *list;
+	size_t n;
+};
+
+#define OWN_CGROUPS_INIT {.list = NULL}
+
+/*
+ * Makes those of the plan, each with its limits; opens their directories into `fds`, which has one
+ * entry for each of plan->cgroups. Leftovers of runs whose supervisor is gone are removed on the way.
+ */
+int own_cgroups_make(const struct cj_plan *plan, int *fds, struct own_cgroups *ret,
+		     struct cj_error *err);
+
+/* Removes them; one in which processes are left stays, for the next run to remove. */
+void own_cgroups_done(struct own_cgroups *own);

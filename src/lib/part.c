@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/part.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/format.h"
+
+static const char *const names[PARTS] = {
+	[PART_CGROUPS] = "cgroups",
+	[PART_RLIMITS] = "rlimits",
+	[PART_OOM] = "oom-score-adj",
+	[PART_CORE_FILTER] = "core-filter",
+	[PART_SCHEDULER] = "scheduler",
+	[PART_NICE] = "nice",
+	[PART_IOPRIO] = "ioprio",
+	[PART_AFFINITY] = "affinity",
+	[PART_LABEL] = "label",
+	[PART_NAMESPACES] = "namespaces",
+	[PART_ROOT] = "root",
+	[PART_CWD] = "cwd",
+	[PART_UMASK] = "umask",
+	[PART_PERSONALITY] = "personality",
+	[PART_TIMER_SLACK] = "timer-slack",
+	[PART_KEYRING] = "keyring",
+	[PART_CAPABILITIES] = "capabilities",
+	[PART_GROUPS] = "groups",
+	[PART_IDS] = "ids",
+	[PART_SECCOMP] = "seccomp",
+	[PART_NO_NEW_PRIVS] = "no-new-privs",
+	[PART_ENVIRONMENT] = "environment",
+	[PART_COMMAND] = "command",
+};
+
+const char *part_name(enum part part)
+{
+	return names[part];
+}
+
+static int parse_word(const char *word, size_t length, uint32_t *set)
+{
+	for (int i = 0; i < PART_COMMAND; i++)
+		if (strlen(names[i]) == length && memcmp(names[i], word, length) == 0) {
+			*set |= UINT32_C(1) << i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static void hint_names(struct cj_error *err)
+{
+	char all[sizeof(err->hint)];
+	size_t n = 0;
+
+	for (int i = 0; i < PART_COMMAND; i++)
+		n += format_safe(all + n, sizeof(all) - n, " %s", names[i]);
+	cj_hint(err, "parts:%s", all);
+}
+
+int parts_parse(const char *text, uint32_t *ret, struct cj_error *err)
+{
+	uint32_t set = 0;
+
+	for (;;) {
+		size_t length = strcspn(text, ",");
+
+		if (parse_word(text, length, &set) < 0) {
+			_cleanup_free_ char *word = strndup(text, length);
+			int r = cj_fail(err, EINVAL, "skip \"%s\", which is no part of an identity",
+					word ? word : "");
+
+			if (err)
+				hint_names(err);
+			return r;
+		}
+		if (!text[length])
+			break;
+		text += length + 1;
+	}
+	*ret = set;
+	return 0;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/format.h"
+#include "lib/target.h"
+
+void *plan_own(struct cj_plan *plan, void *block)
+{
+	void **grown;
+
+	if (!block) {
+		plan->out_of_memory = true;
+		return NULL;
+	}
+	grown = reallocarray(plan->owned, plan->n_owned + 1, sizeof(*grown));
+	if (!grown) {
+		free(block);
+		plan->out_of_memory = true;
+		return NULL;
+	}
+	plan->owned = grown;
+	plan->owned[plan->n_owned++] = block;
+	return block;
+}
+
+static const char *plan_text_v(struct cj_plan *plan, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+
+static const char *plan_text_v(struct cj_plan *plan, const char *format, va_list args)
+{
+	char buf[PATH_MAX + 256];
+	char *text;
+
+	(void)format_safe_v(buf, sizeof(buf), format, args);
+	text = plan_own(plan, strdup(buf));
+	return text ? text : "";
+}
+
+const char *plan_text(struct cj_plan *plan, const char *format, ...)
+{
+	const char *text;
+	va_list args;
+
+	va_start(args, format);
+	text = plan_text_v(plan, format, args);
+	va_end(args);
+	return text;
+}
+
+bool plan_crosses_users(const struct cj_plan *plan)
+{
+	return plan->join[NAMESPACE_USER];
+}
+
+/*
+ * Once in the target's user namespace we hold every capability there, so what comes after the join
+ * needs none of ours; what comes before it (and the join itself) does.
+ */
+static bool lacks(const struct planning *p, enum part part, int needs)
+{
+	if (needs == NEEDS_NOTHING)
+		return false;
+	if (part > PART_NAMESPACES && plan_crosses_users(p->plan))
+		return false;
+	return !(p->facts->ours.status.effective & CAPABILITY(needs));
+}
+
+static void add_row(struct planning *p, enum part part, const char *object, const char *action,
+		    int needs, const char *reason)
+{
+	struct cj_plan *plan = p->plan;
+	struct cj_plan_row *rows = reallocarray(plan->rows, plan->n_rows + 1, sizeof(*rows));
+	const char *capability = NULL;
+
+	if (!rows) {
+		plan->out_of_memory = true;
+		return;
+	}
+	plan->rows = rows;
+	if (needs != NEEDS_NOTHING) {
+		char name[32];
+
+		capability_name(needs, name, sizeof(name));
+		capability = plan_text(plan, "%s", name);
+	}
+	plan->rows[plan->n_rows++] = (struct cj_plan_row){
+		.step = part_name(part),
+		.object = plan_text(plan, "%s", object),
+		.action = action,
+		.reason = reason,
+		.needs = capability,
+		.lacking = lacks(p, part, needs),
+	};
+}
+
+void plan_do(struct planning *p, enum part part, const char *object, const char *action, int needs,
+	     const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	add_row(p, part, object, action, needs, plan_text_v(p->plan, format, args));
+	va_end(args);
+	p->plan->steps |= UINT32_C(1) << part;
+}
+
+void plan_note(struct planning *p, enum part part, const char *object, const char *action,
+	       const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	add_row(p, part, object, action, NEEDS_NOTHING, plan_text_v(p->plan, format, args));
+	va_end(args);
+}
+
+bool plan_skips(struct planning *p, enum part part)
+{
+	if (!(p->skip >> part & 1))
+		return false;
+	plan_note(p, part, "", "skip", "left out as asked (--skip)");
+	return true;
+}
+
+int plan_wants_read(struct planning *p, enum part part, struct cj_error *err)
+{
+	int code = p->facts->target.unread[part];
+
+	if (code == 0)
+		return 0;
+	cj_hint(err, "--skip %s leaves it out", part_name(part));
+	return cj_fail(err, code, "read the target's %s", part_name(part));
+}
+
+bool plan_has_step(const struct cj_plan *plan, enum part part)
+{
+	return plan->steps >> part & 1;
+}
+
+static int decide(struct planning *p, struct cj_error *err)
+{
+	int (*const decisions[])(struct planning *, struct cj_error *) = {
+		plan_cgroups,	  plan_process, plan_places,
+		plan_credentials, plan_seccomp, plan_command,
+	};
+
+	/* Which namespaces are joined decides what all else means, so it's known first. */
+	int r = plan_namespaces(p, err);
+
+	for (size_t i = 0; i < ELEMENTS(decisions) && r == 0; i++)
+		r = decisions[i](p, err);
+	if (r == 0 && p->plan->out_of_memory)
+		r = cj_fail(err, ENOMEM, "make the plan");
+	return r;
+}
+
+/* Callers built against an older or newer header pass a struct of another size. */
+static int take_options(const struct cj_exec_options *options, struct cj_exec_options *ret,
+			struct cj_error *err)
+{
+	const char *bytes = (const char *)options;
+
+	for (size_t i = sizeof(*ret); i < options->size; i++)
+		if (bytes[i])
+			return cj_fail(err, EINVAL, "options that this library doesn't know");
+	*ret = (struct cj_exec_options)CJ_EXEC_OPTIONS_INIT;
+	memcpy(ret, options, options->size < sizeof(*ret) ? options->size : sizeof(*ret));
+	return 0;
+}
+
+int plan_make(struct cj_target *target, struct facts *facts, const struct cj_exec_options *options,
+	      struct cj_plan **ret, struct cj_error *err)
+{
+	struct planning p = {.options = options};
+	int r = 0;
+
+	p.plan = calloc(1, sizeof(*p.plan));
+	if (!p.plan) {
+		facts_done(facts);
+		return cj_fail(err, ENOMEM, "make the plan");
+	}
+	p.plan->target = target;
+	p.plan->facts = *facts;
+	*facts = (struct facts)FACTS_INIT;
+	p.facts = &p.plan->facts;
+	if (options->skip)
+		r = parts_parse(options->skip, &p.skip, err);
+	if (r == 0)
+		r = decide(&p, err);
+	if (r < 0) {
+		cj_plan_free(p.plan);
+		return r;
+	}
+	*ret = p.plan;
+	return 0;
+}
+
+int cj_plan_exec(struct cj_target *target, const struct cj_exec_options *options,
+		 struct cj_plan **ret, struct cj_error *err)
+{
+	_cleanup_(facts_done) struct facts facts = FACTS_INIT;
+	struct cj_exec_options own;
+	int r = take_options(options, &own, err);
+
+	if (r == 0)
+		r = facts_gather(target, &own, &facts, err);
+	if (r < 0)
+		return r;
+	/* All was read through one directory, and it lived until now: so it was about the target. */
+	if (pidref_verify(&target->ref) < 0)
+		return cj_fail(err, ESRCH, "process %d ended meanwhile", target->ref.pid);
+	return plan_make(target, &facts, &own, ret, err);
+}
+
+static void cgroup_done(struct plan_cgroup *cgroup)
+{
+	free(cgroup->name);
+	free(cgroup->directory);
+	for (size_t i = 0; i < ELEMENTS(cgroup->limits); i++)
+		free(cgroup->limits[i]);
+}
+
+void cj_plan_free(struct cj_plan *plan)
+{
+	if (!plan)
+		return;
+	for (size_t i = 0; i < plan->n_cgroups; i++)
+		cgroup_done(&plan->cgroups[i]);
+	for (size_t i = 0; i < plan->n_owned; i++)
+		free(plan->owned[i]);
+	free(plan->cgroups);
+	free(plan->owned);
+	free(plan->rows);
+	free(plan->candidates);
+	facts_done(&plan->facts);
+	free(plan);
+}
+
+const struct cj_plan_row *cj_plan_rows(const struct cj_plan *plan, size_t *ret_count)
+{
+	*ret_count = plan->n_rows;
+	return plan->rows;
+}
+
+const char *const *cj_plan_argv(const struct cj_plan *plan)
+{
+	return (const char *const *)plan->argv;
+}

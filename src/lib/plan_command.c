@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Decides what is executed, with which environment, and where it's looked for.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "lib/accounts.h"
+#include "lib/plan.h"
+
+/* What a shell falls back on, and runc and docker: the target's environment may have none. */
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* The environment while it's made. The array is the plan's at the end; strings are borrowed. */
+struct env {
+	const char **entries;
+	size_t n, room;
+	bool out_of_memory;
+};
+
+static void env_append(struct env *env, const char *entry)
+{
+	if (env->n + 1 >= env->room) {
+		size_t more = env->room ? env->room * 2 : 64;
+		const char **grown = reallocarray(env->entries, more, sizeof(*grown));
+
+		if (!grown) {
+			env->out_of_memory = true;
+			return;
+		}
+		env->entries = grown;
+		env->room = more;
+	}
+	env->entries[env->n++] = entry;
+	env->entries[env->n] = NULL;
+}
+
+/* Is it an entry of that name? An entry without "=" is nobody's. */
+static bool names(const char *entry, const char *name, size_t length)
+{
+	return strncmp(entry, name, length) == 0 && entry[length] == '=';
+}
+
+static const char *env_get(const struct env *env, const char *name)
+{
+	for (size_t i = 0; i < env->n; i++)
+		if (names(env->entries[i], name, strlen(name)))
+			return env->entries[i] + strlen(name) + 1;
+	return NULL;
+}
+
+/* Takes all entries of a name out but the first, which becomes `with` (NULL: goes as well). */
+static bool env_replace(struct env *env, const char *name, size_t length, const char *with)
+{
+	size_t kept = 0;
+	bool found = false;
+
+	for (size_t i = 0; i < env->n; i++) {
+		const char *entry = env->entries[i];
+
+		if (names(entry, name, length)) {
+			if (found || !with)
+				continue;
+			found = true;
+			entry = with;
+		}
+		env->entries[kept++] = entry;
+	}
+	env->n = kept;
+	if (env->entries)
+		env->entries[kept] = NULL;
+	return found;
+}
+
+/* NAME=VALUE sets, NAME alone takes away. */
+static void env_apply(struct env *env, const char *text)
+{
+	size_t length = strcspn(text, "=");
+	const char *with = text[length] ? text : NULL;
+
+	if (!env_replace(env, text, length, with) && with)
+		env_append(env, with);
+}
+
+/* Entries are ended by NULs; the bytes between them are passed on whatever they are. */
+static void env_take(struct env *env, const struct bytes *environ)
+{
+	for (const char *at = environ->data; at && at < environ->data + environ->size;
+	     at += strlen(at) + 1)
+		env_append(env, at);
+}
+
+static void env_set_user(struct planning *p, struct env *env, const struct account *account)
+{
+	const char *home = account->home && account->home[0] ? account->home : "/";
+
+	env_apply(env, plan_text(p->plan, "HOME=%s", home));
+	env_apply(env, account->name ? plan_text(p->plan, "USER=%s", account->name) : "USER");
+	env_apply(env, account->name ? plan_text(p->plan, "LOGNAME=%s", account->name) : "LOGNAME");
+}
+
+static int make_env(struct planning *p, struct env *env, const struct account *account,
+		    struct cj_error *err)
+{
+	const struct cj_exec_options *o = p->options;
+	bool skip = o->clear_env || plan_skips(p, PART_ENVIRONMENT);
+
+	if (!skip) {
+		int r = plan_wants_read(p, PART_ENVIRONMENT, err);
+
+		if (r < 0)
+			return r;
+		env_take(env, &p->facts->target.environ);
+	}
+	env_append(env, "");
+	env->entries[--env->n] = NULL; /* there's an array now, also without an entry */
+	if (o->user)
+		env_set_user(p, env, account);
+	if (o->terminal)
+		env_apply(env, plan_text(p->plan, "TERM=%s", o->terminal));
+	for (const char *const *at = o->env; at && *at; at++) {
+		if ((*at)[0] == '=' || !(*at)[0])
+			return cj_fail(err, EINVAL, "environment variable \"%s\" has no name", *at);
+		env_apply(env, *at);
+	}
+	return env->out_of_memory ? cj_fail(err, ENOMEM, "make the environment") : 0;
+}
+
+static void add_candidate(struct planning *p, char *path, char *argv0)
+{
+	struct cj_plan *plan = p->plan;
+	struct candidate *grown =
+		reallocarray(plan->candidates, plan->n_candidates + 1, sizeof(*grown));
+
+	if (!grown) {
+		plan->out_of_memory = true;
+		return;
+	}
+	plan->candidates = grown;
+	plan->candidates[plan->n_candidates++] = (struct candidate){path, argv0};
+}
+
+static char *path_in(struct cj_plan *plan, const char *dir, size_t length, const char *name)
+{
+	char *path = malloc(length + strlen(name) + 3);
+
+	if (path) {
+		memcpy(path, dir, length);
+		memcpy(path + length, "/", 2);
+		memcpy(path + length + 1, name, strlen(name) + 1);
+	}
+	return plan_own(plan, path);
+}
+
+/* As execvp(3): a name with a slash is a path, an empty element of PATH is the cwd. */
+static void look_for(struct planning *p, const char *name, const char *path, char *argv0)
+{
+	struct cj_plan *plan = p->plan;
+
+	if (strchr(name, '/')) {
+		add_candidate(p, plan_own(plan, strdup(name)), argv0);
+		return;
+	}
+	for (;;) {
+		size_t length = strcspn(path, ":");
+
+		add_candidate(
+			p, length ? path_in(plan, path, length, name) : path_in(plan, ".", 1, name),
+			argv0);
+		if (!path[length])
+			return;
+		path += length + 1;
+	}
+}
+
+/* A shell that logs nobody in isn't what somebody wants who asks for none. */
+static bool is_login_shell(const char *shell)
+{
+	const char *base = shell ? strrchr(shell, '/') : NULL;
+
+	return base && strcmp(base, "/nologin") != 0 && strcmp(base, "/false") != 0;
+}
+
+static int find_account(struct planning *p, struct account *ret)
+{
+	int r = account_by_uid(&p->facts->passwd, p->plan->uid[1], ret);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+static char **copy_argv(struct cj_plan *plan, const char *const *argv)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (argv[n])
+		n++;
+	copy = plan_own(plan, calloc(n + 1, sizeof(*copy)));
+	for (size_t i = 0; i < n && copy; i++)
+		copy[i] = plan_own(plan, strdup(argv[i]));
+	return copy;
+}
+
+static void decide_shell(struct planning *p, const struct account *account, const char *path)
+{
+	struct cj_plan *plan = p->plan;
+	char *sh = plan_own(plan, strdup("sh"));
+
+	plan->argv = plan_own(plan, calloc(2, sizeof(*plan->argv)));
+	if (!plan->argv || !sh)
+		return;
+	plan->argv[0] = sh;
+	plan->command = "sh";
+	if (is_login_shell(account->shell)) {
+		char *shell = plan_own(plan, strdup(account->shell));
+
+		if (!shell)
+			return;
+		add_candidate(p, shell, shell);
+		plan->argv[0] = shell;
+		plan->command = shell;
+	}
+	look_for(p, "sh", path, sh);
+}
+
+int plan_command(struct planning *p, struct cj_error *err)
+{
+	_cleanup_(account_done) struct account account = ACCOUNT_INIT;
+	const char *const *argv = p->options->argv;
+	struct env env = {.entries = NULL};
+	const char *path;
+	int r = find_account(p, &account);
+
+	if (r < 0)
+		return cj_fail(err, -r, "look up uid %u", p->plan->uid[1]);
+	r = make_env(p, &env, &account, err);
+	p->plan->env = (char **)plan_own(p->plan, env.entries);
+	if (r < 0)
+		return r;
+	path = env_get(&env, "PATH");
+	if (!argv || !argv[0]) {
+		decide_shell(p, &account, path ? path : DEFAULT_PATH);
+	} else {
+		p->plan->argv = copy_argv(p->plan, argv);
+		if (!p->plan->argv)
+			return 0; /* noted */
+		p->plan->command = p->plan->argv[0];
+		look_for(p, argv[0], path ? path : DEFAULT_PATH, NULL);
+	}
+	plan_note(p, PART_ENVIRONMENT, "", "set", "%zu variables", env.n);
+	plan_do(p, PART_COMMAND, p->plan->command ? p->plan->command : "", "execute", NEEDS_NOTHING,
+		"%s",
+		strchr(p->plan->command ? p->plan->command : "/", '/') ? "as given"
+		: path ? "looked for in PATH"
+		       : "looked for in the default PATH: the target has none");
+	return 0;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Decides which seccomp filter is loaded, and checks that it lets our own last steps through.
+ * Not here: where filters come from (facts.c, seccomp_profile.c).
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "base/cleanup.h"
+#include "lib/plan.h"
+#include "lib/seccomp_program.h"
+
+enum { SECCOMP_OFF, SECCOMP_STRICT, SECCOMP_FILTERED };
+
+/* What the stage and the child do when the stage has loaded the filter: DESIGN of stage.c. */
+static const struct seccomp_call after_stage[] = {
+	{"write", SYS_write, {0}},
+	{"capset", SYS_capset, {0}},
+	{"clone", SYS_clone, {0x8000 | 17 /* CLONE_PARENT | SIGCHLD */}},
+	{"exit_group", SYS_exit_group, {0}},
+	{"setsid", SYS_setsid, {0}},
+	{"ioctl", SYS_ioctl, {0, TIOCSCTTY}},
+	{"prctl", SYS_prctl, {PR_SET_PDEATHSIG, 9}},
+	{"prctl", SYS_prctl, {PR_SET_DUMPABLE, 0}},
+	{"ppoll", SYS_ppoll, {0}},
+	{"rt_sigprocmask", SYS_rt_sigprocmask, {0}},
+	{"execve", SYS_execve, {0}},
+};
+
+/* The same when the child loads it, last of all. */
+static const struct seccomp_call after_child[] = {
+	{"write", SYS_write, {0}},
+	{"execve", SYS_execve, {0}},
+	{"exit_group", SYS_exit_group, {0}},
+};
+
+int plan_check_seccomp(const struct cj_plan *plan, struct cj_error *err)
+{
+	const struct seccomp_call *calls = plan->no_new_privs ? after_child : after_stage;
+	size_t n = plan->no_new_privs ? ELEMENTS(after_child) : ELEMENTS(after_stage);
+	size_t index = 0;
+	int r = seccomp_programs_forbid(&plan->facts.seccomp, calls, n, &index);
+
+	if (r < 0)
+		return cj_fail(err, -r, "check the seccomp filter, which no kernel would take");
+	if (r == 0)
+		return 0;
+	cj_hint(err, "--skip seccomp goes without it, --seccomp FILE names another");
+	return cj_fail(err, EPERM,
+		       "load the seccomp filter: it forbids %s, which is needed to start "
+		       "the command",
+		       calls[index].name);
+}
+
+static int decide_copy(struct planning *p)
+{
+	if (p->facts->target.status.seccomp != SECCOMP_FILTERED) {
+		plan_note(p, PART_SECCOMP, "", "nothing", "the target has no filter");
+		return 0;
+	}
+	p->plan->copy_seccomp = p->plan->load_seccomp = true;
+	plan_note(p, PART_SECCOMP, "copy", "warn", "stops the target briefly to read its filter");
+	plan_do(p, PART_SECCOMP, "copy", "load",
+		p->plan->no_new_privs ? NEEDS_NOTHING : CAP_SYS_ADMIN,
+		"the target's own, by ptrace");
+	return 0;
+}
+
+static void note_absence(struct planning *p)
+{
+	const char *how = p->options->seccomp;
+
+	if (p->facts->target.status.seccomp == SECCOMP_STRICT)
+		plan_note(p, PART_SECCOMP, "", "warn",
+			  "the target is in strict mode, in which no command can run");
+	else if (p->facts->target.status.seccomp == SECCOMP_OFF)
+		plan_note(p, PART_SECCOMP, "", "nothing", "the target has no filter");
+	else if (p->facts->seccomp_missing[0])
+		plan_note(p, PART_SECCOMP, "", "warn",
+			  "the target has a seccomp filter and the command goes without: %s",
+			  p->facts->seccomp_missing);
+	else
+		plan_note(p, PART_SECCOMP, "", "skip", "%s",
+			  how ? "no filter, as asked (--seccomp off)"
+			      : "no filter for a privileged command");
+}
+
+int plan_seccomp(struct planning *p, struct cj_error *err)
+{
+	const struct facts *facts = p->facts;
+
+	if (plan_skips(p, PART_SECCOMP))
+		return 0;
+	if (p->options->seccomp && strcmp(p->options->seccomp, "copy") == 0)
+		return decide_copy(p);
+	if (facts->seccomp.count == 0) {
+		note_absence(p);
+		return 0;
+	}
+	p->plan->load_seccomp = true;
+	plan_do(p, PART_SECCOMP, p->plan->no_new_privs ? "last" : "before the child", "load",
+		p->plan->no_new_privs ? NEEDS_NOTHING : CAP_SYS_ADMIN, "from %s",
+		facts->seccomp_source);
+	if (facts->seccomp_unknown[0])
+		plan_note(p, PART_SECCOMP, "names", "nothing", "unknown here and left out: %s",
+			  facts->seccomp_unknown);
+	return plan_check_seccomp(p->plan, err);
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The stage: in the host's pid namespace to its end, it joins everything and takes on the target's
+ * identity, so that the child it makes is born with nothing of the host's.
+ *
+ * The order of stage_steps[] was found by attacking others. Why each is where it is stands beside
+ * it; tests/integration/test_attack.py is what tells when it's wrong.
+ */
+#include "lib/stage.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "lib/report.h"
+#include "sys/beneath.h"
+#include "sys/syscalls.h"
+
+void steps_run(const struct step *steps, size_t n, const struct launch *launch)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct cj_error err = CJ_ERROR_INIT;
+		int r = steps[i].run(launch, &err);
+
+		if (r < 0) {
+			(void)cj_fail(&err, -r, "%s", steps[i].what);
+			report_send(launch->report, REPORT_ERROR, 0, &err);
+			_exit(1);
+		}
+		if (launch->verbose && r != STEP_NOTHING) {
+			(void)cj_fail(&err, EINPROGRESS, "%s", steps[i].what);
+			report_send(launch->report, REPORT_STEP, 0, &err);
+		}
+	}
+}
+
+static int wait_for_release(const struct launch *launch, struct cj_error *err)
+{
+	char byte;
+
+	(void)err;
+	/* Held here as well, neither pipe would ever end. */
+	(void)close(launch->life_w);
+	(void)close(launch->report_r);
+	if (!launch->threaded)
+		(void)sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0);
+	if (io_read(launch->life, &byte, 1) != 1)
+		_exit(1); /* the supervisor is gone, or has given up: it says why */
+	return STEP_NOTHING;
+}
+
+/* From here on nobody without privileges over us may look into us: CVE-2016-9962. */
+static int hide(const struct launch *launch, struct cj_error *err)
+{
+	(void)launch;
+	(void)err;
+	return sys_prctl(PR_SET_DUMPABLE, 0, 0) ?: STEP_NOTHING;
+}
+
+static int default_signals(const struct launch *launch, struct cj_error *err)
+{
+	(void)launch;
+	(void)err;
+	/* Also those that the caller ignores: that would last over execve. All are blocked by now. */
+	for (int sig = 1; sig <= SIGNALS; sig++)
+		(void)sys_sigaction_default(sig); /* EINVAL for SIGKILL and SIGSTOP */
+	return STEP_NOTHING;
+}
+
+/*
+ * Written here, through the procfs that we know: the target's may be a fake (a directory that takes
+ * writes and does nothing). It takes effect at execve; a fork passes it on.
+ */
+static int set_label(const struct launch *launch, struct cj_error *err)
+{
+	const struct label *label = &launch->plan->label;
+	_cleanup_fd_ int attr = -EBADF;
+	int r;
+
+	if (!plan_has_step(launch->plan, PART_LABEL))
+		return STEP_NOTHING;
+	attr = label_open_attr();
+	r = attr < 0 ? attr : label_set_exec(attr, label);
+	return r < 0 ? cj_fail(err, -r, "take on label %s", label->text) : 0;
+}
+
+static int set_groups(const struct launch *launch)
+{
+	return sys_setgroups(launch->plan->n_groups, launch->plan->groups);
+}
+
+static int groups_outside(const struct launch *launch, struct cj_error *err)
+{
+	(void)err;
+	if (!plan_has_step(launch->plan, PART_GROUPS) || !launch->plan->groups_before_join)
+		return STEP_NOTHING;
+	return set_groups(launch);
+}
+
+/*
+ * One by one, where one call for all isn't possible, and to learn which one it is that fails: all
+ * but user first (EPERM is put off: only the user namespace gives the right), then user, then what
+ * is left. setns(2) with a pidfd takes the kind as its argument.
+ */
+static int join_each(const struct launch *launch, struct cj_error *err)
+{
+	bool pending[NAMESPACE_KINDS];
+	bool retry = launch->plan->join[NAMESPACE_USER];
+
+	memcpy(pending, launch->plan->join, sizeof(pending));
+	for (int pass = 0; pass < 2; pass++) {
+		for (int i = 0; i < NAMESPACE_KINDS; i++) {
+			const struct namespace_kind *kind = &namespace_kinds[i];
+			int r;
+
+			if (!pending[i] || (pass == 0 && retry && i == NAMESPACE_USER))
+				continue;
+			r = sys_setns(launch->target, kind->flag);
+			if (r == -EPERM && pass == 0 && retry)
+				continue;
+			if (r < 0)
+				return cj_fail(err, -r, "join %s namespace", kind->name);
+			pending[i] = false;
+		}
+	}
+	return 0;
+}
+
+static int join(const struct launch *launch, struct cj_error *err)
+{
+	int flags = launch->plan->join_flags;
+	int r;
+
+	if (!flags)
+		return STEP_NOTHING;
+	r = sys_setns(launch->target, flags); /* all or none: 5.8 */
+	if (r == -ESRCH)
+		return cj_fail(err, ESRCH, "join namespaces: the target has ended");
+	if (r == -EPERM)
+		cj_hint(err, "needs CAP_SYS_ADMIN over each namespace: run as root");
+	return r < 0 ? join_each(launch, err) : 0;
+}
+
+static int change_root(const struct launch *launch, struct cj_error *err)
+{
+	const struct cj_plan *plan = launch->plan;
+	int fd = plan->facts.root_fd;
+
+	if (!plan_has_step(plan, PART_ROOT))
+		return STEP_NOTHING;
+	if (plan->root) {
+		fd = beneath_open_path(fd, plan->root, O_DIRECTORY);
+		if (fd < 0)
+			return cj_fail(err, -fd, "open root %s", plan->root);
+	}
+	if (fchdir(fd) < 0 || chroot(".") < 0)
+		return cj_fail(err, errno, "change root to %s",
+			       plan->root ? plan->root : plan->facts.target.root.path);
+	return 0;
+}
+
+/*
+ * A working directory that can't be reached from the root is a way out of the container, or into
+ * the host: CVE-2024-21626. getcwd(2) says so by a path that doesn't begin with a slash.
+ */
+static int check_cwd(const char *name, struct cj_error *err)
+{
+	char path[PATH_MAX];
+	int r = sys_getcwd(path, sizeof(path));
+
+	if (r < 0) {
+		cj_hint(err, "-w / begins at the root");
+		return cj_fail(err, -r, "change directory to %s", name);
+	}
+	if (path[0] != '/') {
+		cj_hint(err, "-w / begins at the root");
+		return cj_fail(err, EXDEV, "change directory to %s, which is outside of the root",
+			       name);
+	}
+	return 0;
+}
+
+static int change_cwd(const struct launch *launch, struct cj_error *err)
+{
+	const struct cj_plan *plan = launch->plan;
+	const char *name = plan->cwd ? plan->cwd : plan->facts.target.cwd.path;
+
+	if (!plan_has_step(plan, PART_CWD))
+		return STEP_NOTHING;
+	if ((plan->cwd ? chdir(plan->cwd) : fchdir(plan->facts.cwd_fd)) < 0)
+		return cj_fail(err, errno, "change directory to %s", name);
+	return check_cwd(name, err);
+}
+
+static int set_small_things(const struct launch *launch, struct cj_error *err)
+{
+	const struct cj_plan *plan = launch->plan;
+	int r;
+
+	if (plan_has_step(plan, PART_UMASK))
+		(void)umask(plan->umask); /* can't fail */
+	if (plan_has_step(plan, PART_PERSONALITY) && personality(plan->personality) < 0)
+		return cj_fail(err, errno, "set personality %lx", plan->personality);
+	if (plan_has_step(plan, PART_TIMER_SLACK)) {
+		r = sys_prctl(PR_SET_TIMERSLACK, plan->timer_slack, 0);
+		if (r < 0)
+			return cj_fail(err, -r, "set timer slack %lu", plan->timer_slack);
+	}
+	return 0;
+}
+
+/* Keys of the caller's session would be readable inside. Before a filter that denies keyctl. */
+static int new_keyring(const struct launch *launch, struct cj_error *err)
+{
+	(void)err;
+	if (!plan_has_step(launch->plan, PART_KEYRING))
+		return STEP_NOTHING;
+	return keyring_new_session();
+}
+
+static int bound_capabilities(const struct launch *launch, struct cj_error *err)
+{
+	int r;
+
+	if (!plan_has_step(launch->plan, PART_CAPABILITIES))
+		return STEP_NOTHING;
+	r = capabilities_bound(launch->plan->capabilities.bounding);
+	if (r == 0) /* setresuid would take them all, those for the filter included */
+		r = sys_prctl(PR_SET_KEEPCAPS, 1, 0);
+	return r < 0 ? cj_fail(err, -r, "bound capabilities") : 0;
+}
+
+static int groups_inside(const struct launch *launch, struct cj_error *err)
+{
+	(void)err;
+	if (!plan_has_step(launch->plan, PART_GROUPS) || launch->plan->groups_before_join)
+		return STEP_NOTHING;
+	return set_groups(launch);
+}
+
+static int set_ids(const struct launch *launch, struct cj_error *err)
+{
+	const uid_t *uid = launch->plan->uid;
+	const gid_t *gid = launch->plan->gid;
+	int r;
+
+	if (!plan_has_step(launch->plan, PART_IDS))
+		return STEP_NOTHING;
+	r = sys_setresgid(gid[0], gid[1], gid[2]);
+	if (r < 0)
+		return cj_fail(err, -r, "set gid %u", gid[1]);
+	r = sys_setresuid(uid[0], uid[1], uid[2]);
+	if (r < 0)
+		return cj_fail(err, -r, "set uid %u", uid[1]);
+	/* They tell no error; the kernel resets them at execve to the effective ids anyhow. */
+	(void)sys_setfsgid(gid[3]);
+	(void)sys_setfsuid(uid[3]);
+	return 0;
+}
+
+static bool stage_loads_seccomp(const struct cj_plan *plan)
+{
+	return plan->load_seccomp && !plan->no_new_privs;
+}
+
+/* What loading a filter without no_new_privs wants, and the target may not have. */
+static uint64_t extra_capabilities(const struct cj_plan *plan)
+{
+	return stage_loads_seccomp(plan) ? CAPABILITY(CAP_SYS_ADMIN) : 0;
+}
+
+static int take_capabilities(const struct launch *launch, struct cj_error *err)
+{
+	const struct capability_sets *sets = &launch->plan->capabilities;
+	uint64_t extra = extra_capabilities(launch->plan);
+	int r;
+
+	if (!plan_has_step(launch->plan, PART_CAPABILITIES))
+		return STEP_NOTHING;
+	r = capabilities_set(sets->inheritable, sets->permitted | extra, sets->effective | extra);
+	if (r == 0)
+		r = capabilities_ambient(sets->ambient);
+	return r < 0 ? cj_fail(err, -r, "set capabilities") : 0;
+}
+
+static int arrange_stdio(const struct launch *launch, struct cj_error *err)
+{
+	for (int i = 0; i < 3; i++) {
+		int r = launch->stdio[i] == i ? fcntl(i, F_SETFD, 0) : dup2(launch->stdio[i], i);
+
+		if (r < 0)
+			return cj_fail(err, errno, "set up fd %d", i);
+	}
+	return STEP_NOTHING;
+}
+
+/* Leaves 0 to 2 and the two pipes, both above and closed by execve. CVE-2024-21626 */
+static int close_others(const struct launch *launch, struct cj_error *err)
+{
+	unsigned int low = (unsigned int)launch->report, high = (unsigned int)launch->life;
+	int r = 0;
+
+	if (low > high) {
+		low = (unsigned int)launch->life;
+		high = (unsigned int)launch->report;
+	}
+	if (low > 3)
+		r = sys_close_range(3, low - 1);
+	if (r == 0 && high > low + 1)
+		r = sys_close_range(low + 1, high - 1);
+	if (r == 0)
+		r = sys_close_range(high + 1, ~0U);
+	return r < 0 ? cj_fail(err, -r, "close the caller's files") : STEP_NOTHING;
+}
+
+/* The limit on files comes when no more of them have to be made. */
+static int limit_files(const struct launch *launch, struct cj_error *err)
+{
+	const struct rlimit64 *limit = &launch->plan->limits.of[RLIMIT_NOFILE];
+	int r;
+
+	if (!(launch->plan->set_limits >> RLIMIT_NOFILE & 1))
+		return STEP_NOTHING;
+	r = sys_prlimit(0, RLIMIT_NOFILE, limit, NULL);
+	return r < 0 ? cj_fail(err, -r, "set limit nofile") : 0;
+}
+
+int load_seccomp(const struct launch *launch, struct cj_error *err)
+{
+	int r = seccomp_install_all(&launch->plan->facts.seccomp);
+
+	return r < 0 ? cj_fail(err, -r, "load the seccomp filter") : 0;
+}
+
+/* commit_creds() makes us as dumpable as fs.suid_dumpable says. Before a filter may deny prctl. */
+static int filter(const struct launch *launch, struct cj_error *err)
+{
+	int r = sys_prctl(PR_SET_DUMPABLE, 0, 0);
+
+	if (r < 0)
+		return cj_fail(err, -r, "hide from other processes");
+	return stage_loads_seccomp(launch->plan) ? load_seccomp(launch, err) : STEP_NOTHING;
+}
+
+static int drop_extra_capabilities(const struct launch *launch, struct cj_error *err)
+{
+	const struct capability_sets *sets = &launch->plan->capabilities;
+	int r;
+
+	if (!plan_has_step(launch->plan, PART_CAPABILITIES) || !extra_capabilities(launch->plan))
+		return STEP_NOTHING;
+	r = capabilities_set(sets->inheritable, sets->permitted, sets->effective);
+	return r < 0 ? cj_fail(err, -r, "set capabilities") : 0;
+}
+
+static const struct step stage_steps[] = {
+	{"wait", wait_for_release},
+	{"hide from other processes", hide},
+	{"reset signals", default_signals},
+	{"set the label", set_label},	/* through our own /proc, which the join takes away */
+	{"set groups", groups_outside}, /* by our numbers, where the target's namespace has none */
+	{"join namespaces", join},
+	{"change root", change_root}, /* right after: until then / is the namespace's own root */
+	{"change directory", change_cwd},
+	{"set umask, personality, timer slack", set_small_things},
+	{"make a session keyring", new_keyring},    /* a filter may deny it later */
+	{"bound capabilities", bound_capabilities}, /* wants CAP_SETPCAP, gone after the ids */
+	{"set groups", groups_inside},
+	{"set ids", set_ids},
+	{"set capabilities", take_capabilities},
+	{"arrange stdio", arrange_stdio},
+	{"close the caller's files",
+	 close_others}, /* the child must not have them for an instant */
+	{"set limit nofile", limit_files},
+	{"load the seccomp filter", filter}, /* without no_new_privs: wants CAP_SYS_ADMIN */
+	{"set capabilities", drop_extra_capabilities},
+};
+
+static const char *clone_failure(int r)
+{
+	/* alloc_pid() says ENOMEM in a pid namespace whose init has ended. */
+	return r == -ENOMEM ? "make the command's process: the container has ended (or memory has)"
+			    : "make the command's process";
+}
+
+_Noreturn void stage_main(const struct launch *launch)
+{
+	struct cj_error err = CJ_ERROR_INIT;
+	pid_t pid;
+
+	steps_run(stage_steps, ELEMENTS(stage_steps), launch);
+	/* Not clone3: Docker's filter answers ENOSYS, older ones EPERM. */
+	pid = sys_clone(CLONE_PARENT | SIGCHLD);
+	if (pid == 0)
+		child_main(launch);
+	if (pid < 0) {
+		(void)cj_fail(&err, -pid, "%s", clone_failure(pid));
+		report_send(launch->report, REPORT_ERROR, 0, &err);
+		_exit(1);
+	}
+	report_send(launch->report, REPORT_CHILD, pid, NULL);
+	_exit(0);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The two processes between the supervisor and the command. Both run in copies of the caller's
+ * memory, which may have had many threads: async-signal-safe calls only, nothing is allocated.
+ *
+ *	supervisor			stage				child
+ *	----------			-----				-----
+ *	clone3 ───────────────────────► waits on the life pipe
+ *	cgroups, limits, … by pid
+ *	one byte ─────────────────────► stage_steps[], in order
+ *					clone(CLONE_PARENT) ──────────► child_steps[], in order
+ *	◄─ REPORT_CHILD ─────────────── tells the pid, exits
+ *	◄─ REPORT_EXECUTE ───────────────────────────────────────────── execve
+ *	◄─ end of the report pipe ───────────────────────────────────── (closed by it)
+ *
+ * The life pipe's only write end is the supervisor's: its end is the signal that nobody waits.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <conjoin/error.h>
+
+#include "lib/plan.h"
+
+struct launch {
+	const struct cj_plan *plan;
+	int target; /* pidfd */
+	int report; /* write end */
+	int life;   /* read end */
+	int life_w; /* the supervisor's end, closed first of all */
+	int report_r;
+	int stdio[3];  /* what becomes 0, 1, 2: above 2, or the number itself */
+	bool terminal; /* stdio[0] is the slave of a pty: controlling terminal */
+	bool threaded; /* the caller has threads: no parent death signal */
+	bool verbose;  /* report each step */
+	pid_t supervisor;
+};
+
+/* What a step gives back: 0 taken, STEP_NOTHING nothing was to be done, else -errno and `err`. */
+enum { STEP_NOTHING = 1 };
+
+struct step {
+	const char *what; /* "join namespaces": begins the error if the step gave none */
+	int (*run)(const struct launch *launch, struct cj_error *err);
+};
+
+/* Runs the steps; the first failure is reported and ends the process. */
+void steps_run(const struct step *steps, size_t n, const struct launch *launch);
+
+/* The stage's whole life. */
+_Noreturn void stage_main(const struct launch *launch);
+
+/* The child's: ends in execve. */
+_Noreturn void child_main(const struct launch *launch);
+
+/* Loads the plan's filters; for whichever of the two has to. */
+int load_seccomp(const struct launch *launch, struct cj_error *err);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/target.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+
+/* A bare number, or a handle, is a process; every other word without a scheme is a name. */
+static bool is_process(const char *text)
+{
+	struct handle handle;
+	size_t digits = strspn(text, "0123456789");
+
+	return digits > 0 && (!text[digits] || handle_parse(text, &handle) == 0);
+}
+
+static int no_such_name(const char *text, struct cj_error *err)
+{
+	cj_hint(err, "a PID, or one of pid: pidfile: comm: cgroup:");
+	return cj_fail(err, ESRCH, "find \"%s\", which is no PID, and no engine here has that name",
+		       text);
+}
+
+static int find(const char *text, struct pidref *ret, struct cj_error *err)
+{
+	const char *colon = strchr(text, ':');
+	const struct engine *engine;
+
+	if (is_process(text))
+		return engine_pid.find(text, ret, err);
+	if (strcmp(text, "self") == 0)
+		return pidref_open(getpid(), ret, err);
+	if (!colon)
+		return no_such_name(text, err);
+	engine = engine_find(text, (size_t)(colon - text));
+	if (!engine) {
+		cj_hint(err, "there are pid: pidfile: comm: cgroup:");
+		return cj_fail(err, EINVAL, "find \"%s\", whose scheme is unknown", text);
+	}
+	return engine->find(colon + 1, ret, err);
+}
+
+int cj_target_open(const char *text, struct cj_target **ret, struct cj_error *err)
+{
+	struct cj_target *target;
+	int r;
+
+	if (!text[0])
+		return cj_fail(err, EINVAL, "find \"\", which names no target");
+	target = calloc(1, sizeof(*target));
+	if (!target)
+		return cj_fail(err, ENOMEM, "find %s", text);
+	target->ref = (struct pidref)PIDREF_INIT;
+	target->text = strdup(text);
+	r = target->text ? find(text, &target->ref, err) : cj_fail(err, ENOMEM, "find %s", text);
+	if (r == -ESRCH && is_process(text))
+		cj_hint(err, "see ps -p %s; inside a container PIDs are other ones", text);
+	if (r < 0) {
+		cj_target_free(target);
+		return r;
+	}
+	*ret = target;
+	return 0;
+}
+
+void cj_target_free(struct cj_target *target)
+{
+	if (!target)
+		return;
+	pidref_done(&target->ref);
+	free(target->text);
+	free(target);
+}
+
+const char *cj_target_text(const struct cj_target *target)
+{
+	return target->text;
+}
+
+pid_t cj_target_pid(const struct cj_target *target)
+{
+	return target->ref.pid;
+}
+
+int cj_target_pidfd(const struct cj_target *target)
+{
+	return target->ref.fd;
+}
+
+size_t cj_target_handle(const struct cj_target *target, char *buf, size_t size)
+{
+	return pidref_format(&target->ref, buf, size);
+}
+
+int cj_target_verify(const struct cj_target *target)
+{
+	return pidref_verify(&target->ref);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+#include "sys/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "base/cleanup.h"
+#include "base/format.h"
+#include "base/io.h"
+#include "sys/proc.h"
+
+enum { FILE_LIMIT = 4 << 20 };
+
+void cgroup_list_done(struct cgroup_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		free(list->entries[i].controllers);
+		free(list->entries[i].path);
+	}
+	free(list->entries);
+	*list = (struct cgroup_list)CGROUP_LIST_INIT;
+}
+
+/* "4:cpu,cpuacct:/path": two colons; a path may hold more of them. A newline it can't hold. */
+static int parse_entry(const char *line, size_t length, struct cgroup_list *list)
+{
+	const char *first = memchr(line, ':', length);
+	const char *second = first ? memchr(first + 1, ':', length - (size_t)(first + 1 - line))
+				   : NULL;
+	struct cgroup_entry entry;
+	void *grown;
+
+	if (!second || second + 1 == line + length || second[1] != '/')
+		return -EBADMSG;
+	grown = reallocarray(list->entries, list->n + 1, sizeof(entry));
+	if (!grown)
+		return -ENOMEM;
+	list->entries = grown;
+	entry.controllers = strndup(first + 1, (size_t)(second - first - 1));
+	entry.path = strndup(second + 1, (size_t)(line + length - second - 1));
+	entry.unified = second == first + 1;
+	list->entries[list->n++] = entry;
+	return entry.controllers && entry.path ? 0 : -ENOMEM;
+}
+
+int cgroup_list_parse(const char *text, struct cgroup_list *ret)
+{
+	_cleanup_(cgroup_list_done) struct cgroup_list list = CGROUP_LIST_INIT;
+
+	while (*text) {
+		size_t length = strcspn(text, "\n");
+		int r = parse_entry(text, length, &list);
+
+		if (r < 0)
+			return r;
+		text += length + (text[length] == '\n');
+	}
+	*ret = list;
+	list = (struct cgroup_list)CGROUP_LIST_INIT;
+	return 0;
+}
+
+int cgroup_list_read(int proc, struct cgroup_list *ret)
+{
+	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
+	int r = proc_read(proc, "cgroup", FILE_LIMIT, &text);
+
+	return r < 0 ? r : cgroup_list_parse(text.data, ret);
+}
+
+const struct cgroup_entry *cgroup_list_find(const struct cgroup_list *list,
+					    const struct cgroup_entry *like)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (strcmp(list->entries[i].controllers, like->controllers) == 0)
+			return &list->entries[i];
+	return NULL;
+}
+
+/* Is `word` one of the comma-separated words of `text`? */
+static bool has_word(const char *text, const char *word, size_t length)
+{
+	for (;;) {
+		size_t n = strcspn(text, ",");
+
+		if (n == length && memcmp(text, word, n) == 0)
+			return true;
+		if (!text[n])
+			return false;
+		text += n + 1;
+	}
+}
+
+const struct cgroup_entry *cgroup_list_controller(const struct cgroup_list *list,
+						  const char *controller)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (has_word(list->entries[i].controllers, controller, strlen(controller)))
+			return &list->entries[i];
+	return NULL;
+}
+
+const char *cgroup_entry_name(const struct cgroup_entry *entry)
+{
+	return entry->unified ? "unified" : entry->controllers;
+}
+
+void cgroup_mounts_done(struct cgroup_mounts *mounts)
+{
+	for (size_t i = 0; i < mounts->n; i++) {
+		free(mounts->mounts[i].options);
+		free(mounts->mounts[i].root);
+		free(mounts->mounts[i].point);
+	}
+	free(mounts->mounts);
+	*mounts = (struct cgroup_mounts)CGROUP_MOUNTS_INIT;
+}
+
+/* mountinfo writes blank, tab, newline and backslash as \ooo: proc(5). */
+static char *unescape(const char *text, size_t length)
+{
+	char *plain = malloc(length + 1), *to = plain;
+
+	if (!plain)
+		return NULL;
+	for (const char *at = text; at < text + length; at++) {
+		if (*at == '\\' && text + length - at >= 4) {
+			*to++ = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
+			at += 3;
+		} else {
+			*to++ = *at;
+		}
+	}
+	*to = '\0';
+	return plain;
+}
+
+struct word {
+	const char *at;
+	size_t length;
+};
+
+static struct word next_word(const char **line)
+{
+	struct word word = {*line, strcspn(*line, " \n")};
+
+	*line += word.length + ((*line)[word.length] == ' ');
+	return word;
+}
+
+static bool word_is(struct word word, const char *text)
+{
+	return word.length == strlen(text) && memcmp(word.at, text, word.length) == 0;
+}
+
+/* ID PARENT MAJ:MIN ROOT POINT OPTIONS [TAG…] - TYPE SOURCE SUPER-OPTIONS */
+static int parse_mount(const char *line, struct cgroup_mounts *mounts)
+{
+	struct word root, point, type, options;
+	struct cgroup_mount mount;
+	void *grown;
+
+	for (int i = 0; i < 3; i++)
+		(void)next_word(&line);
+	root = next_word(&line);
+	point = next_word(&line);
+	do
+		type = next_word(&line);
+	while (type.length > 0 && !word_is(type, "-"));
+	type = next_word(&line);
+	if (!word_is(type, "cgroup") && !word_is(type, "cgroup2"))
+		return 0;
+	(void)next_word(&line);
+	options = next_word(&line);
+	grown = reallocarray(mounts->mounts, mounts->n + 1, sizeof(mount));
+	if (!grown)
+		return -ENOMEM;
+	mounts->mounts = grown;
+	mount.unified = word_is(type, "cgroup2");
+	mount.root = unescape(root.at, root.length);
+	mount.point = unescape(point.at, point.length);
+	mount.options = strndup(options.at, options.length);
+	mounts->mounts[mounts->n++] = mount;
+	return mount.root && mount.point && mount.options ? 0 : -ENOMEM;
+}
+
+int cgroup_mounts_parse(const char *mountinfo, struct cgroup_mounts *ret)
+{
+	_cleanup_(cgroup_mounts_done) struct cgroup_mounts mounts = CGROUP_MOUNTS_INIT;
+
+	while (*mountinfo) {
+		int r = parse_mount(mountinfo, &mounts);
+
+		if (r < 0)
+			return r;
+		mountinfo += strcspn(mountinfo, "\n");
+		mountinfo += *mountinfo == '\n';
+	}
+	*ret = mounts;
+	mounts = (struct cgroup_mounts)CGROUP_MOUNTS_INIT;
+	return 0;
+}
+
+int cgroup_mounts_read(struct cgroup_mounts *ret)
+{
+	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
+	_cleanup_fd_ int self = -EBADF;
+	int r = proc_open(0, &self, NULL);
+
+	if (r == 0)
+		r = proc_read(self, "mountinfo", FILE_LIMIT, &text);
+	return r < 0 ? r : cgroup_mounts_parse(text.data, ret);
+}
+
+/* Are all controllers of the entry among the super block's options? */
+static bool same_hierarchy(const struct cgroup_mount *mount, const struct cgroup_entry *entry)
+{
+	const char *at = entry->controllers;
+
+	if (mount->unified || entry->unified)
+		return mount->unified && entry->unified;
+	for (;;) {
+		size_t n = strcspn(at, ",");
+
+		if (!has_word(mount->options, at, n))
+			return false;
+		if (!at[n])
+			return true;
+		at += n + 1;
+	}
+}
+
+static bool has_parent_component(const char *path)
+{
+	for (const char *at = path; (at = strstr(at, "/..")); at += 3)
+		if (at[3] == '\0' || at[3] == '/')
+			return true;
+	return false;
+}
+
+/* What is left of `path` below `root`: "" or "/…", NULL if it isn't below. */
+static const char *path_below(const char *path, const char *root)
+{
+	size_t length = strcmp(root, "/") == 0 ? 0 : strlen(root);
+
+	if (strncmp(path, root, length) != 0 || (path[length] && path[length] != '/'))
+		return NULL;
+	path += length;
+	if (has_parent_component(path)) /* above our cgroup namespace's root, or another branch */
+		return NULL;
+	return strcmp(path, "/") == 0 ? "" : path;
+}
+
+int cgroup_directory(const struct cgroup_mounts *mounts, const struct cgroup_entry *entry,
+		     char **ret)
+{
+	int r = -ENODEV;
+
+	for (size_t i = 0; i < mounts->n; i++) {
+		const struct cgroup_mount *mount = &mounts->mounts[i];
+		const char *below;
+
+		if (!same_hierarchy(mount, entry))
+			continue;
+		below = path_below(entry->path, mount->root);
+		if (below)
+			return asprintf(ret, "%s%s", mount->point, below) < 0 ? -ENOMEM : 0;
+		r = -ENOENT;
+	}
+	return r;
+}
+
+int cgroup_open(const char *directory)
+{
+	_cleanup_fd_ int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statfs fs;
+
+	if (fd < 0 || fstatfs(fd, &fs) < 0)
+		return -errno;
+	/* Something may be mounted over the place that mountinfo named. */
+	if (fs.f_type != CGROUP_SUPER_MAGIC && fs.f_type != CGROUP2_SUPER_MAGIC)
+		return -ENOTSUP;
+	return take_fd(&fd);
+}
+
+int cgroup_attach(int directory, pid_t pid)
+{
+	char text[16];
+
+	(void)format_safe(text, sizeof(text), "%d", pid);
+	return proc_write(directory, "cgroup.procs", text);
+}
+
+int cgroup_is_frozen(int directory, bool unified)
+{
+	char text[256];
+	ssize_t n = proc_read_small(directory, unified ? "cgroup.events" : "freezer.state", text,
+				    sizeof(text));
+
+	if (n < 0)
+		return 0;
+	return unified ? strstr(text, "frozen 1") != NULL : strncmp(text, "THAWED", 6) != 0;
+}

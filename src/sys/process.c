@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "sys/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/keyctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/format.h"
+#include "base/parse.h"
+#include "sys/proc.h"
+#include "sys/syscalls.h"
+
+const struct limit_kind limit_kinds[LIMITS] = {
+	[RLIMIT_CPU] = {"cpu", "Max cpu time"},
+	[RLIMIT_FSIZE] = {"fsize", "Max file size"},
+	[RLIMIT_DATA] = {"data", "Max data size"},
+	[RLIMIT_STACK] = {"stack", "Max stack size"},
+	[RLIMIT_CORE] = {"core", "Max core file size"},
+	[RLIMIT_RSS] = {"rss", "Max resident set"},
+	[RLIMIT_NPROC] = {"nproc", "Max processes"},
+	[RLIMIT_NOFILE] = {"nofile", "Max open files"},
+	[RLIMIT_MEMLOCK] = {"memlock", "Max locked memory"},
+	[RLIMIT_AS] = {"as", "Max address space"},
+	[RLIMIT_LOCKS] = {"locks", "Max file locks"},
+	[RLIMIT_SIGPENDING] = {"sigpending", "Max pending signals"},
+	[RLIMIT_MSGQUEUE] = {"msgqueue", "Max msgqueue size"},
+	[RLIMIT_NICE] = {"nice", "Max nice priority"},
+	[RLIMIT_RTPRIO] = {"rtprio", "Max realtime priority"},
+	[RLIMIT_RTTIME] = {"rttime", "Max realtime timeout"},
+};
+
+int limit_index(const char *name)
+{
+	for (int i = 0; i < LIMITS; i++)
+		if (strcmp(limit_kinds[i].name, name) == 0)
+			return i;
+	return -EINVAL;
+}
+
+/* A number or "unlimited"; the rest of the line comes back in `*at`. */
+static int take_limit(const char **at, rlim64_t *ret)
+{
+	char *end;
+
+	*at += strspn(*at, " ");
+	if (strncmp(*at, "unlimited", 9) == 0) {
+		*at += 9;
+		*ret = RLIM64_INFINITY;
+		return 0;
+	}
+	if (**at < '0' || **at > '9')
+		return -EBADMSG;
+	*ret = strtoull(*at, &end, 10);
+	*at = end;
+	return 0;
+}
+
+static int parse_limit_line(const char *line, struct limits *limits, unsigned int *seen)
+{
+	for (int i = 0; i < LIMITS; i++) {
+		const char *title = limit_kinds[i].title;
+		size_t length = strlen(title);
+
+		if (strncmp(line, title, length) != 0 || line[length] != ' ')
+			continue;
+		line += length;
+		if (take_limit(&line, &limits->of[i].rlim_cur) < 0 ||
+		    take_limit(&line, &limits->of[i].rlim_max) < 0)
+			return -EBADMSG;
+		*seen |= 1U << i;
+		break;
+	}
+	return 0;
+}
+
+int limits_parse(const char *text, struct limits *ret)
+{
+	struct limits limits;
+	unsigned int seen = 0;
+
+	while (*text) {
+		int r = parse_limit_line(text, &limits, &seen);
+
+		if (r < 0)
+			return r;
+		text += strcspn(text, "\n");
+		text += *text == '\n';
+	}
+	if (seen != (1U << LIMITS) - 1)
+		return -EBADMSG;
+	*ret = limits;
+	return 0;
+}
+
+int limits_read(int proc, struct limits *ret)
+{
+	char text[4096];
+	ssize_t n = proc_read_small(proc, "limits", text, sizeof(text));
+
+	return n < 0 ? (int)n : limits_parse(text, ret);
+}
+
+int limits_read_own(struct limits *ret)
+{
+	for (int i = 0; i < LIMITS; i++) {
+		int r = sys_prlimit(0, i, NULL, &ret->of[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int proc_read_number(int proc, const char *name, unsigned int base, int64_t *ret)
+{
+	char text[64];
+	ssize_t n = proc_read_small(proc, name, text, sizeof(text));
+	bool negative = text[0] == '-';
+	uint64_t value;
+	int r;
+
+	if (n < 0)
+		return (int)n;
+	text[strcspn(text, "\n")] = '\0';
+	r = parse_base(text + negative, base, &value);
+	if (r < 0)
+		return -EBADMSG;
+	*ret = negative ? -(int64_t)value : (int64_t)value;
+	return 0;
+}
+
+int affinity_read(pid_t pid, struct affinity *ret)
+{
+	int n;
+
+	*ret = (struct affinity){.size = 0};
+	n = sys_sched_getaffinity(pid, sizeof(ret->mask), ret->mask);
+	if (n < 0)
+		return n;
+	ret->size = (size_t)n;
+	return 0;
+}
+
+bool affinity_equal(const struct affinity *a, const struct affinity *b)
+{
+	return memcmp(a->mask, b->mask, sizeof(a->mask)) == 0;
+}
+
+enum { WORD_BITS = 8 * sizeof(unsigned long), PROCESSORS = AFFINITY_WORDS * WORD_BITS };
+
+static bool affinity_has(const struct affinity *affinity, unsigned int cpu)
+{
+	return affinity->mask[cpu / WORD_BITS] >> (cpu % WORD_BITS) & 1;
+}
+
+int affinity_parse(const char *text, struct affinity *ret)
+{
+	struct affinity affinity = {.size = 0};
+
+	for (;;) {
+		unsigned int first, last;
+		int taken = 0;
+
+		if (*text < '0' || *text > '9' || sscanf(text, "%u%n", &first, &taken) != 1)
+			return -EINVAL;
+		text += taken;
+		last = first;
+		if (*text == '-') {
+			text++;
+			if (*text < '0' || *text > '9' || sscanf(text, "%u%n", &last, &taken) != 1)
+				return -EINVAL;
+			text += taken;
+		}
+		if (last < first || last >= PROCESSORS)
+			return -ERANGE;
+		for (; first <= last; first++)
+			affinity.mask[first / WORD_BITS] |= 1UL << (first % WORD_BITS);
+		if (!*text)
+			break;
+		if (*text++ != ',')
+			return -EINVAL;
+	}
+	for (size_t i = 0; i < AFFINITY_WORDS; i++)
+		if (affinity.mask[i])
+			affinity.size = (i + 1) * sizeof(affinity.mask[0]);
+	*ret = affinity;
+	return 0;
+}
+
+void affinity_format(const struct affinity *affinity, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (unsigned int first = 0, last; first < PROCESSORS; first = last + 1) {
+		last = first;
+		if (!affinity_has(affinity, first))
+			continue;
+		while (last + 1 < PROCESSORS && affinity_has(affinity, last + 1))
+			last++;
+		n += format_safe(buf + n, size - n, "%s%u", n ? "," : "", first);
+		if (last > first)
+			n += format_safe(buf + n, size - n, "-%u", last);
+	}
+}
+
+int label_read(int proc, struct label *ret)
+{
+	struct label label = {.module = LABEL_APPARMOR};
+	ssize_t n = proc_read_small(proc, "attr/apparmor/current", label.text, sizeof(label.text));
+	char *mode;
+
+	if (n == -ENOENT || n == -EINVAL) {
+		label.module = LABEL_SELINUX;
+		n = proc_read_small(proc, "attr/current", label.text, sizeof(label.text));
+	}
+	if (n == -ENOENT || n == -EINVAL) { /* no module, or one that labels no processes */
+		ret->module = LABEL_NONE;
+		ret->text[0] = '\0';
+		return 0;
+	}
+	if (n < 0)
+		return n == -EFBIG ? -ERANGE : (int)n;
+	label.text[strcspn(label.text, "\n")] = '\0';
+	/* "docker-default (enforce)" is AppArmor's, also where attr/apparmor/ isn't there (5.7). */
+	mode = strstr(label.text, " (");
+	if (mode || strcmp(label.text, "unconfined") == 0)
+		label.module = LABEL_APPARMOR;
+	if (mode)
+		*mode = '\0';
+	*ret = label;
+	return 0;
+}
+
+int label_open_attr(void)
+{
+	int fd = open("/proc/thread-self/attr", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int label_set_exec(int attr, const struct label *label)
+{
+	char text[sizeof(label->text) + 8];
+	int r;
+
+	if (label->module == LABEL_SELINUX)
+		return proc_write(attr, "exec", label->text);
+	/* aa_change_onexec(2): the word "exec" and the profile */
+	(void)format_safe(text, sizeof(text), "exec %s", label->text);
+	r = proc_write(attr, "apparmor/exec", text);
+	return r == -ENOENT ? proc_write(attr, "exec", text) : r;
+}
+
+int keyring_new_session(void)
+{
+	long r = sys_result(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0));
+
+	return r < 0 && r != -ENOSYS ? (int)r : 0;
+}

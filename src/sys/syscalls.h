@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * System calls as the kernel has them: no cancellation points, no setxid broadcast to the threads of
+ * a process that we were forked from, no errno (a failure is -errno). All async-signal-safe.
+ * Not here: fall-backs (each in the file of its subject) and what calls mean.
+ */
+#pragma once
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static inline long sys_result(long r)
+{
+	return r < 0 ? -errno : r;
+}
+
+/* pidfd_open(2), 5.3 */
+static inline int sys_pidfd_open(pid_t pid, unsigned int flags)
+{
+	return (int)sys_result(syscall(SYS_pidfd_open, pid, flags));
+}
+
+/* pidfd_send_signal(2), 5.1 */
+static inline int sys_pidfd_send_signal(int pidfd, int sig)
+{
+	return (int)sys_result(syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0));
+}
+
+/* clone3(2), 5.3; CLONE_INTO_CGROUP 5.7 */
+static inline pid_t sys_clone3(struct clone_args *args)
+{
+	return (pid_t)sys_result(syscall(SYS_clone3, args, sizeof(*args)));
+}
+
+/* clone(2) without memory of its own to run on: like fork(2), with flags. */
+static inline pid_t sys_clone(unsigned long flags)
+{
+	return (pid_t)sys_result(syscall(SYS_clone, flags, NULL, NULL, NULL, NULL));
+}
+
+static inline int sys_setns(int fd, int kinds)
+{
+	return (int)sys_result(syscall(SYS_setns, fd, kinds));
+}
+
+/* close_range(2), 5.9 */
+static inline int sys_close_range(unsigned int first, unsigned int last)
+{
+	return (int)sys_result(syscall(SYS_close_range, first, last, 0));
+}
+
+/* openat2(2), 5.6 */
+static inline int sys_openat2(int dir, const char *path, uint64_t flags, uint64_t resolve)
+{
+	struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve};
+
+	return (int)sys_result(syscall(SYS_openat2, dir, path, &how, sizeof(how)));
+}
+
+/* open_tree(2), 5.2 */
+static inline int sys_open_tree(int dir, const char *path, unsigned int flags)
+{
+	return (int)sys_result(syscall(SYS_open_tree, dir, path, flags));
+}
+
+/* mount_setattr(2), 5.12 */
+static inline int sys_mount_setattr(int dir, const char *path, unsigned int flags, uint64_t set)
+{
+	struct mount_attr attr = {.attr_set = set};
+
+	return (int)sys_result(syscall(SYS_mount_setattr, dir, path, flags, &attr, sizeof(attr)));
+}
+
+static inline int sys_execveat(int dir, const char *path, char *const *argv, char *const *envp,
+			       int flags)
+{
+	return (int)sys_result(syscall(SYS_execveat, dir, path, argv, envp, flags));
+}
+
+/* poll(2) without waiting; every architecture has ppoll, not each has poll. Returns ready fds. */
+static inline int sys_poll_now(struct pollfd *fds, unsigned int count)
+{
+	struct timespec none = {0, 0};
+
+	return (int)sys_result(syscall(SYS_ppoll, fds, count, &none, NULL, 0));
+}
+
+enum { SIGNALS = 64 };
+
+/* Gives a signal its default disposition. rt_sigaction(2); the struct is the kernel's. */
+static inline int sys_sigaction_default(int sig)
+{
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		uint64_t mask;
+	} action = {SIG_DFL, 0, NULL, 0};
+
+	return (int)sys_result(syscall(SYS_rt_sigaction, sig, &action, NULL, sizeof(action.mask)));
+}
+
+/* Sets the mask; sizeof(uint64_t) bytes of it is what the kernel has. */
+static inline int sys_sigprocmask_set(uint64_t mask)
+{
+	return (int)sys_result(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask)));
+}
+
+static inline int sys_waitid(idtype_t type, id_t id, siginfo_t *ret, int options)
+{
+	return (int)sys_result(syscall(SYS_waitid, type, id, ret, options, NULL));
+}
+
+static inline int sys_prctl(int option, unsigned long arg2, unsigned long arg3)
+{
+	return (int)sys_result(syscall(SYS_prctl, option, arg2, arg3, 0UL, 0UL));
+}
+
+static inline int sys_setresuid(uid_t real, uid_t effective, uid_t saved)
+{
+	return (int)sys_result(syscall(SYS_setresuid, real, effective, saved));
+}
+
+static inline int sys_setresgid(gid_t real, gid_t effective, gid_t saved)
+{
+	return (int)sys_result(syscall(SYS_setresgid, real, effective, saved));
+}
+
+/* Return the *previous* id and no error: ask twice to see whether it took. setfsuid(2) */
+static inline uid_t sys_setfsuid(uid_t uid)
+{
+	return (uid_t)syscall(SYS_setfsuid, uid);
+}
+
+static inline gid_t sys_setfsgid(gid_t gid)
+{
+	return (gid_t)syscall(SYS_setfsgid, gid);
+}
+
+static inline int sys_setgroups(size_t count, const gid_t *groups)
+{
+	return (int)sys_result(syscall(SYS_setgroups, count, groups));
+}
+
+static inline int sys_capget(struct __user_cap_data_struct data[2])
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+
+	return (int)sys_result(syscall(SYS_capget, &header, data));
+}
+
+static inline int sys_capset(const struct __user_cap_data_struct data[2])
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+
+	return (int)sys_result(syscall(SYS_capset, &header, data));
+}
+
+/* struct sched_attr, under a name of ours: glibc's and the kernel's headers exclude each other. */
+struct scheduling {
+	uint32_t size;
+	uint32_t sched_policy;
+	uint64_t sched_flags;
+	int32_t sched_nice;	 /* of other, batch and idle */
+	uint32_t sched_priority; /* of fifo and rr */
+	uint64_t sched_runtime, sched_deadline, sched_period;
+	uint32_t sched_util_min, sched_util_max; /* 5.3 */
+};
+
+static inline int sys_sched_setattr(pid_t pid, const struct scheduling *attr)
+{
+	return (int)sys_result(syscall(SYS_sched_setattr, pid, attr, 0));
+}
+
+static inline int sys_sched_getattr(pid_t pid, struct scheduling *ret)
+{
+	return (int)sys_result(syscall(SYS_sched_getattr, pid, ret, sizeof(*ret), 0));
+}
+
+/* Return the size of the kernel's mask in bytes. */
+static inline int sys_sched_getaffinity(pid_t pid, size_t size, unsigned long *ret)
+{
+	return (int)sys_result(syscall(SYS_sched_getaffinity, pid, size, ret));
+}
+
+static inline int sys_sched_setaffinity(pid_t pid, size_t size, const unsigned long *mask)
+{
+	return (int)sys_result(syscall(SYS_sched_setaffinity, pid, size, mask));
+}
+
+#define SYS_IOPRIO_WHO_PROCESS 1 /* ioprio_set(2) has no header */
+
+static inline int sys_ioprio_get(pid_t pid)
+{
+	return (int)sys_result(syscall(SYS_ioprio_get, SYS_IOPRIO_WHO_PROCESS, pid));
+}
+
+static inline int sys_ioprio_set(pid_t pid, int ioprio)
+{
+	return (int)sys_result(syscall(SYS_ioprio_set, SYS_IOPRIO_WHO_PROCESS, pid, ioprio));
+}
+
+static inline int sys_prlimit(pid_t pid, int resource, const struct rlimit64 *set,
+			      struct rlimit64 *ret)
+{
+	return (int)sys_result(syscall(SYS_prlimit64, pid, resource, set, ret));
+}
+
+/* The directory's path, or "(unreachable)…": glibc's getcwd hides that. getcwd(2) */
+static inline int sys_getcwd(char *buf, size_t size)
+{
+	return (int)sys_result(syscall(SYS_getcwd, buf, size));
+}

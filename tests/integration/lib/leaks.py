@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""What a test left behind: processes, mounts, cgroups. Other people use this machine as well, so
+what is surely theirs isn't counted."""
+
+import os
+import re
+
+from lib import proc
+from lib.poll import wait_for
+
+# where engines that others run keep their mounts
+FOREIGN = ("/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/run/docker",
+           "/run/containerd", "/run/containers", "/run/netns", "/run/user", "/run/libpod")
+# who made it: conjoin-test-PID-…, conjoin-sandbox-PID-…
+MAKER = re.compile(r"conjoin-[a-z]+-(\d+)-")
+DEADLINE = 10
+
+
+def program_of(pid):
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)"))
+    except OSError:
+        return ""
+
+
+def descendants():
+    """Our children, theirs, and so on: {pid: what it is}."""
+    parents = {}
+    for pid in proc.pids():
+        try:
+            fields = proc.stat_fields(pid)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if fields[0] not in "ZX":
+            parents[pid] = int(fields[1])
+    found, grown = {os.getpid()}, True
+    while grown:
+        more = {pid for pid, parent in parents.items() if parent in found} - found
+        grown = bool(more)
+        found |= more
+    return found - {os.getpid()}
+
+
+def orphans():
+    """Processes of ours whose parent has left them: they carry the mark of this test run."""
+    mark = f"CONJOIN_TEST_RUN={os.getpid()}".encode()
+    found = set()
+    for pid in proc.pids():
+        try:
+            if pid != os.getpid() and proc.alive(pid) and mark in proc.environ(pid):
+                found.add(pid)
+        except OSError:
+            pass  # gone, or not ours to read
+    return found
+
+
+def processes():
+    found = {}
+    for pid in descendants() | orphans():
+        try:
+            found[(pid, proc.start_time(pid))] = f"process {pid} ({program_of(pid)})"
+        except OSError:
+            pass
+    return found
+
+
+def mounts():
+    return {
+        (m["id"], m["point"]): f"mount of {m['type']} on {m['point']}"
+        for m in proc.mounts() if not m["point"].startswith(FOREIGN)
+    }
+
+
+def is_foreign(name):
+    """Made by a process that lives and has nothing to do with us."""
+    maker = MAKER.match(name)
+    if not maker:
+        return False
+    pid = int(maker[1])
+    return proc.alive(pid) and pid != os.getpid() and pid not in descendants()
+
+
+def cgroups():
+    found = {}
+    for mount in proc.cgroup_mounts():
+        for folder, names, _ in os.walk(mount["point"]):
+            for name in list(names):
+                if name.startswith("conjoin"):
+                    names.remove(name)  # one line for the whole tree
+                    if not is_foreign(name):
+                        path = os.path.join(folder, name)
+                        found[path] = f"cgroup {path}"
+    return found
+
+
+class Snapshot:
+    """What is there now; leaks() is what has come since and doesn't go."""
+
+    KINDS = (processes, mounts, cgroups)
+
+    def __init__(self):
+        self.before = [kind() for kind in self.KINDS]
+
+    def new(self):
+        found = []
+        for kind, before in zip(self.KINDS, self.before):
+            found += [text for key, text in kind().items() if key not in before]
+        return found
+
+    def leaks(self, timeout=DEADLINE):
+        """What was killed needs a moment to go."""
+        try:
+            wait_for(lambda: not self.new(), timeout)
+        except AssertionError:
+            return self.new()
+        return []
