@@ -47,11 +47,17 @@ struct cj_launch_options {
 	 * *thread* that launched ends, so it isn't used then.
 	 */
 	int threaded;
+	/*
+	 * A signalfd(2) of blocked signals, or -1. While the command is being started SIGINT, SIGTERM,
+	 * SIGHUP and SIGQUIT end the attempt (EINTR); others are kept and sent on by cj_session_run().
+	 */
+	int signals;
 };
 
 #define CJ_LAUNCH_OPTIONS_INIT                                                                     \
 	{                                                                                          \
-		.size = sizeof(struct cj_launch_options), .stdio = {0, 1, 2}, .terminal = -1       \
+		.size = sizeof(struct cj_launch_options), .stdio = {0, 1, 2}, .terminal = -1,      \
+		.signals = -1                                                                      \
 	}
 
 /* A started command: ours to wait for. Owns a pidfd and, until cj_child_free(), the command's life. */
@@ -64,6 +70,7 @@ struct cj_child;
  *	err->status 126	the command was found but can't be executed
  *	err->status 127	it wasn't found
  *	ESRCH		the target has ended
+ *	EINTR		a signal came meanwhile, or ended one of our processes
  *	ETIMEDOUT	a step took more than 30 seconds (a file system that doesn't answer)
  *	others		of the step that the text names; see setns(2), clone3(2), cgroups(7)
  *

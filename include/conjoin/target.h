@@ -26,8 +26,8 @@ struct cj_target;
  *	self			the caller
  *	pidfile:PATH		the PID in a file
  *	comm:NAME		the only process with that name
- *	cgroup:PATH		the first process of a cgroup (its absolute directory, or the path
- *				that /proc/PID/cgroup shows, in any hierarchy)
+ *	cgroup:PATH		the only process of a cgroup (its absolute directory, or the path that
+ *				/proc/PID/cgroup shows, in any hierarchy)
  *
  * A pidfd pins the process, so nothing that follows needs to trust the number again.
  *

@@ -34,8 +34,9 @@ static bool is_harmless(uint32_t code)
 {
 	if (code < 0x20 || (code >= 0x7f && code < 0xa0))
 		return false;
-	return !(code >= 0x202a && code <= 0x202e) && !(code >= 0x2066 && code <= 0x2069) &&
-	       code != 0x2028 && code != 0x2029 && code != 0x200e && code != 0x200f;
+	/* U+2028 and U+2029 end lines; the others have Unicode's property Bidi_Control. */
+	return !(code >= 0x2028 && code <= 0x202e) && !(code >= 0x2066 && code <= 0x2069) &&
+	       code != 0x061c && code != 0x200e && code != 0x200f;
 }
 
 size_t text_escape(char *buf, size_t size, const char *text)

@@ -97,7 +97,7 @@ int parse_pid(const char *text, pid_t *ret)
 	return parse_int(text, 1, PID_LIMIT, ret);
 }
 
-/* Digits, and three more behind a point; the text that is left comes back in `*at`. */
+/* Digits, and more behind a point, of which three count; what is left comes back in `*at`. */
 static int take_thousandths(const char **at, uint64_t *ret)
 {
 	uint64_t whole, part = 0;
@@ -108,7 +108,9 @@ static int take_thousandths(const char **at, uint64_t *ret)
 	if (**at == '.') {
 		unsigned int weight = 100;
 
-		for ((*at)++; digit_of(**at) < 10; (*at)++, weight /= 10)
+		if (digit_of(*++*at) >= 10)
+			return -EINVAL;
+		for (; digit_of(**at) < 10; (*at)++, weight /= 10)
 			part += weight * (unsigned int)digit_of(**at);
 	}
 	if (whole > UINT64_MAX / 1000 - 1)

@@ -60,8 +60,8 @@ static const struct option_row rows[] = {
 	 FIELD(exec.bundle)},
 	{0, "label", "LABEL", "AppArmor profile or SELinux context", OPTION_TEXT,
 	 FIELD(exec.label)},
-	{0, "skip", "PART,…", "parts of the target's identity that aren't taken on", OPTION_TEXT,
-	 FIELD(exec.skip)},
+	{0, "skip", "PART[,PART]", "parts of the target's identity that aren't taken on",
+	 OPTION_TEXT, FIELD(exec.skip)},
 
 	{.kind = OPTION_HEADING, .help = "How"},
 	{'e', "env", "NAME[=VALUE]", "set a variable; NAME alone takes the caller's value",
@@ -183,7 +183,7 @@ static int run(struct cli *cli, const struct arguments *arguments, bool pty, str
 	launch.log = cli_log;
 	launch.log_data = cli;
 	launch.log_level = cli->verbose ? CJ_LOG_STEP : CJ_LOG_WARNING;
-	session.signals = signals;
+	session.signals = launch.signals = signals;
 	r = terminal_open(&arguments->terminal, pty, plan, &launch, &session, &terminal, err);
 	if (r == 0)
 		r = cj_launch(plan, &launch, &child, err);

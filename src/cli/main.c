@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -64,7 +65,8 @@ int main(int argc, char **argv)
 	struct cli cli = {.argv = argv};
 
 	if (fill_stdio() < 0)
-		return EXIT_OURS; /* and nowhere to say so */
+		return EXIT_OURS;	     /* and nowhere to say so */
+	(void)prctl(PR_SET_NAME, "conjoin"); /* a sealed program's is the number of an fd */
 	/* Inherited from who started us, and in our way: we wait for children, and look at errors. */
 	(void)signal(SIGCHLD, SIG_DFL);
 	(void)signal(SIGPIPE, SIG_IGN);

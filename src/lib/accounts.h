@@ -23,7 +23,7 @@ struct account {
 
 #define ACCOUNT_INIT {.name = NULL}
 
-/* -ENOENT: there is no such user. Empty text has no users. */
+/* -ENOENT: there is no such user. Empty text has no users; an entry with the id -1 is none. */
 int account_by_name(const struct bytes *passwd, const char *name, struct account *ret);
 int account_by_uid(const struct bytes *passwd, uid_t uid, struct account *ret);
 void account_done(struct account *account);

@@ -20,13 +20,16 @@ extern "C" {
 #endif
 
 struct bundle_query {
-	pid_t pid; /* the target; pinned by the caller, who verifies it afterwards */
-	const char *const
-		*cgroup_paths; /* of the target, one a hierarchy, as /proc/PID/cgroup has them */
+	/* The target. The caller has it pinned, and verifies it afterwards. */
+	pid_t pid;
+	/* Its cgroups, one a hierarchy, as /proc/PID/cgroup has them. */
+	const char *const *cgroup_paths;
 	size_t n_cgroup_paths;
-	uint64_t pid_ns; /* inode of its pid namespace */
-	uint64_t mnt_ns; /* inode of its mount namespace */
-	const char *root; /* put before every state directory, for tests; NULL or "": the real ones */
+	/* Inodes of two of its namespaces. */
+	uint64_t pid_ns;
+	uint64_t mnt_ns;
+	/* Goes before every state directory, for tests; NULL or "": the real ones. */
+	const char *root;
 };
 
 struct bundle {
@@ -44,7 +47,8 @@ struct bundle {
  * every container of every state directory is looked at. A find counts only if the container's init
  * process is alive (with the start time on record, where there is one) and is in the target's pid
  * namespace, and also in its mount namespace when the pid namespace is the host's: a stale state
- * never gives another container's configuration.
+ * never gives another container's configuration. (A process that made itself a pid namespace inside
+ * a container isn't found, then.)
  *
  * Rootless containers lie below /run/user/UID. Only the UID that owns the target's user namespace
  * is looked at, else any user could put a milder filter under another container's id.

@@ -51,21 +51,32 @@ static void take_end(struct cj_child *child, const siginfo_t *info)
 	};
 }
 
-int cj_child_wait(struct cj_child *child, struct cj_exit *ret, struct cj_error *err)
+int child_poll_end(struct cj_child *child, int options, struct cj_error *err)
 {
-	siginfo_t info;
+	siginfo_t info = {.si_pid = 0};
 	int r;
 
-	if (!child->ended) {
-		do
-			r = sys_waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | __WALL);
-		while (r == -EINTR);
-		if (r == -ECHILD)
-			cj_hint(err, "was SIGCHLD ignored, or did somebody else wait for it?");
-		if (r < 0)
-			return cj_fail(err, -r, "wait for process %d", child->pid);
-		take_end(child, &info);
-	}
+	if (child->ended)
+		return 1;
+	do
+		r = sys_waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | __WALL | options);
+	while (r == -EINTR);
+	if (r == -ECHILD)
+		cj_hint(err, "was SIGCHLD ignored, or did somebody else wait for it?");
+	if (r < 0)
+		return cj_fail(err, -r, "wait for process %d", child->pid);
+	if (info.si_pid == 0)
+		return 0;
+	take_end(child, &info);
+	return 1;
+}
+
+int cj_child_wait(struct cj_child *child, struct cj_exit *ret, struct cj_error *err)
+{
+	int r = child_poll_end(child, 0, err);
+
+	if (r < 0)
+		return r;
 	*ret = child->end;
 	return 0;
 }

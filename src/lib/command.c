@@ -16,11 +16,12 @@
 #include "lib/stage.h"
 #include "sys/syscalls.h"
 
+/* The stage has left the caller's session; this one is the command's, with it as the leader. */
 static int new_session(const struct launch *launch, struct cj_error *err)
 {
 	(void)launch;
 	(void)err;
-	return setsid() < 0 ? -errno : STEP_NOTHING; /* glibc's is the plain call */
+	return setsid() < 0 ? -errno : STEP_NOTHING;
 }
 
 static int take_terminal(const struct launch *launch, struct cj_error *err)
@@ -76,17 +77,11 @@ static int announce(const struct launch *launch, struct cj_error *err)
 	return STEP_NOTHING;
 }
 
-/* With no_new_privs a filter needs no privilege, and loaded last it hinders nothing of ours. */
+/* A filter that would hinder us before: plan_check_seccomp() says when this may be. */
 static int confine(const struct launch *launch, struct cj_error *err)
 {
-	int r;
-
-	if (!launch->plan->no_new_privs)
-		return STEP_NOTHING;
-	r = sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0);
-	if (r < 0)
-		return cj_fail(err, -r, "set no_new_privs");
-	return launch->plan->load_seccomp ? load_seccomp(launch, err) : STEP_NOTHING;
+	return launch->plan->load_seccomp && launch->plan->seccomp_last ? load_seccomp(launch, err)
+									: STEP_NOTHING;
 }
 
 static const struct step child_steps[] = {
@@ -102,7 +97,7 @@ static const struct step child_steps[] = {
 /* Is it there after all, so that ENOENT was about its interpreter? */
 static bool exists(const char *path)
 {
-	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return faccessat(AT_FDCWD, path, F_OK, 0) == 0;
 }
 
 /*
@@ -158,9 +153,11 @@ _Noreturn void child_main(const struct launch *launch)
 {
 	struct cj_error err = CJ_ERROR_INIT;
 	const char *path = launch->plan->command;
+	int code;
 
 	steps_run(child_steps, ELEMENTS(child_steps), launch);
-	describe(execute(launch->plan, &path), path, launch->plan, &err);
+	code = execute(launch->plan, &path);
+	describe(code, path, launch->plan, &err);
 	report_send(launch->report, REPORT_ERROR, 0, &err);
 	_exit(1);
 }

@@ -266,6 +266,10 @@ int facts_gather(const struct cj_target *target, const struct cj_exec_options *o
 
 	if (r == 0)
 		r = identity_read(ref->pid, ref->proc, &facts.ours, &facts.target, err);
+	if (r == 0 && (facts.target.label.module != LABEL_NONE || options->label))
+		identity_read_own_label(&facts.ours);
+	if (r == 0 && (facts.target.label.module != LABEL_NONE || options->label))
+		identity_read_own_label(&facts.ours);
 	if (r == 0)
 		r = open_places(ref, &facts);
 	if (r == 0)

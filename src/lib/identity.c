@@ -3,14 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/format.h"
+#include "sys/capabilities.h"
 #include "sys/syscalls.h"
 
 enum {
@@ -23,6 +27,8 @@ void identity_done(struct identity *identity)
 	proc_status_done(&identity->status);
 	cgroup_list_done(&identity->cgroups);
 	bytes_done(&identity->environ);
+	free(identity->root.path);
+	free(identity->cwd.path);
 	idmap_done(&identity->uid_map);
 	idmap_done(&identity->gid_map);
 }
@@ -57,19 +63,38 @@ static int read_namespaces(pid_t pid, int proc, struct identity *id, struct cj_e
 	return r;
 }
 
+static void take_place(const struct statx *stx, struct place *ret)
+{
+	ret->device = makedev(stx->stx_dev_major, stx->stx_dev_minor);
+	ret->inode = stx->stx_ino;
+	ret->mount = stx->stx_mask & STATX_MNT_ID ? stx->stx_mnt_id : 0;
+}
+
+enum {
+	STATX_FLAGS = AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+	STATX_WANTED = STATX_INO | STATX_MNT_ID
+};
+
 static int read_place(int proc, const char *name, struct place *ret)
+{
+	char path[PATH_MAX];
+	struct statx stx;
+
+	if (proc_readlink(proc, name, path, sizeof(path)) >= 0)
+		ret->path = strdup(path); /* without: people see less */
+	if (statx(proc, name, STATX_FLAGS, STATX_WANTED, &stx) < 0)
+		return -errno;
+	take_place(&stx, ret);
+	return 0;
+}
+
+static void read_own_place(const char *path, struct place *ret)
 {
 	struct statx stx;
 
-	if (proc_readlink(proc, name, ret->path, sizeof(ret->path)) < 0)
-		ret->path[0] = '\0';
-	if (statx(proc, name, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID,
-		  &stx) < 0)
-		return -errno;
-	ret->device = makedev(stx.stx_dev_major, stx.stx_dev_minor);
-	ret->inode = stx.stx_ino;
-	ret->mount = stx.stx_mask & STATX_MNT_ID ? stx.stx_mnt_id : 0;
-	return 0;
+	/* Where we may not look nothing is the same as ours. */
+	if (statx(AT_FDCWD, path, STATX_FLAGS, STATX_WANTED, &stx) == 0)
+		take_place(&stx, ret);
 }
 
 static void note(struct identity *id, enum part part, int r)
@@ -83,7 +108,8 @@ static void read_scheduling(pid_t pid, struct identity *id)
 {
 	id->sched.size = sizeof(id->sched);
 	note(id, PART_SCHEDULER, sys_sched_getattr(pid, &id->sched));
-	id->unread[PART_NICE] = id->unread[PART_SCHEDULER];
+	/* sched_getattr tells it for some policies only; each process has one. */
+	note(id, PART_NICE, sys_getpriority(pid, &id->nice));
 	id->ioprio = sys_ioprio_get(pid);
 	note(id, PART_IOPRIO, id->ioprio);
 	note(id, PART_AFFINITY, affinity_read(pid, &id->affinity));
@@ -103,47 +129,83 @@ static int read_user_namespace(pid_t pid, int proc, struct identity *id, struct 
 	return 0;
 }
 
-/* What both kinds of reading have in common, and without which nothing can be planned. */
-static int read_core(pid_t pid, int proc, struct identity *id, struct cj_error *err)
+static int read_cgroups(pid_t pid, int proc, struct identity *id, struct cj_error *err)
 {
-	int r = read_status(pid, proc, id, err);
+	int r = cgroup_list_read(proc, &id->cgroups);
 
-	if (r == 0)
-		r = read_namespaces(pid, proc, id, err);
-	if (r < 0)
-		return r;
-	r = cgroup_list_read(proc, &id->cgroups);
-	if (r < 0)
-		return cj_fail(err, -r, "read the cgroups of process %d", pid);
+	return r < 0 ? cj_fail(err, -r, "read the cgroups of process %d", pid) : 0;
+}
+
+/* What may be missing: noted, and an error only where a plan needs it. */
+static void read_details(pid_t pid, int proc, struct identity *id)
+{
 	note(id, PART_OOM, proc_read_number(proc, "oom_score_adj", 10, &id->oom_score_adj));
 	note(id, PART_CORE_FILTER, proc_read_number(proc, "coredump_filter", 16, &id->core_filter));
 	note(id, PART_LABEL, label_read(proc, &id->label));
 	note(id, PART_ROOT, read_place(proc, "root", &id->root));
 	note(id, PART_CWD, read_place(proc, "cwd", &id->cwd));
-	return 0;
+	note(id, PART_RLIMITS, limits_read(proc, &id->limits));
+	note(id, PART_PERSONALITY, proc_read_number(proc, "personality", 16, &id->personality));
+	note(id, PART_TIMER_SLACK, proc_read_number(proc, "timerslack_ns", 10, &id->timer_slack));
+	note(id, PART_ENVIRONMENT, proc_read(proc, "environ", ENVIRON_LIMIT, &id->environ));
+	read_scheduling(pid, id);
 }
 
 int identity_read(pid_t pid, int proc, const struct identity *ours, struct identity *ret,
 		  struct cj_error *err)
 {
 	_cleanup_(identity_done) struct identity id = IDENTITY_INIT;
-	int r = read_core(pid, proc, &id, err);
+	int r = read_status(pid, proc, &id, err);
 
+	if (r == 0)
+		r = read_namespaces(pid, proc, &id, err);
+	if (r == 0)
+		r = read_cgroups(pid, proc, &id, err);
+	if (r == 0 && id.namespaces.inode[NAMESPACE_USER] != ours->namespaces.inode[NAMESPACE_USER])
+		r = read_user_namespace(pid, proc, &id, err);
 	if (r < 0)
 		return r;
-	if (id.namespaces.inode[NAMESPACE_USER] != ours->namespaces.inode[NAMESPACE_USER]) {
-		r = read_user_namespace(pid, proc, &id, err);
-		if (r < 0)
-			return r;
-	}
-	note(&id, PART_RLIMITS, limits_read(proc, &id.limits));
-	note(&id, PART_PERSONALITY, proc_read_number(proc, "personality", 16, &id.personality));
-	note(&id, PART_TIMER_SLACK, proc_read_number(proc, "timerslack_ns", 10, &id.timer_slack));
-	note(&id, PART_ENVIRONMENT, proc_read(proc, "environ", ENVIRON_LIMIT, &id.environ));
-	read_scheduling(pid, &id);
+	read_details(pid, proc, &id);
 	*ret = id;
 	id = (struct identity)IDENTITY_INIT;
 	return 0;
+}
+
+static int read_own_groups(struct proc_status *status)
+{
+	int n = getgroups(0, NULL);
+
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	status->groups = calloc((size_t)n, sizeof(*status->groups));
+	if (!status->groups)
+		return -ENOMEM;
+	n = getgroups(n, status->groups);
+	if (n < 0)
+		return -errno;
+	status->n_groups = (size_t)n;
+	return 0;
+}
+
+static int read_own_credentials(struct proc_status *status)
+{
+	struct capability_sets sets;
+	int r = capabilities_read_own(&sets);
+
+	if (r < 0)
+		return r;
+	status->inheritable = sets.inheritable;
+	status->permitted = sets.permitted;
+	status->effective = sets.effective;
+	status->bounding = sets.bounding;
+	status->ambient = sets.ambient;
+	(void)getresuid(&status->uid[0], &status->uid[1], &status->uid[2]); /* can't fail */
+	(void)getresgid(&status->gid[0], &status->gid[1], &status->gid[2]);
+	status->uid[3] =
+		status->uid[1]; /* who has changed them by setfsuid doesn't call us like that */
+	status->gid[3] = status->gid[1];
+	status->no_new_privs = sys_prctl(PR_GET_NO_NEW_PRIVS, 0, 0) == 1;
+	return read_own_groups(status);
 }
 
 int identity_read_own(struct identity *ret, struct cj_error *err)
@@ -153,14 +215,34 @@ int identity_read_own(struct identity *ret, struct cj_error *err)
 	int r = proc_open(0, &proc, err);
 
 	if (r == 0)
-		r = read_core(0, proc, &id, err);
+		r = read_namespaces(getpid(), proc, &id, err);
+	if (r == 0)
+		r = read_cgroups(getpid(), proc, &id, err);
 	if (r < 0)
 		return r;
+	r = read_own_credentials(&id.status);
+	if (r < 0)
+		return cj_fail(err, -r, "read our own credentials");
+	note(&id, PART_OOM, proc_read_number(proc, "oom_score_adj", 10, &id.oom_score_adj));
+	/* Of the process: a thread's directory doesn't have it. */
+	note(&id, PART_CORE_FILTER,
+	     proc_read_number(proc, "../../coredump_filter", 16, &id.core_filter));
 	note(&id, PART_RLIMITS, limits_read_own(&id.limits));
+	read_own_place("/", &id.root);
+	read_own_place(".", &id.cwd);
 	id.personality = personality(0xffffffff);
 	id.timer_slack = sys_prctl(PR_GET_TIMERSLACK, 0, 0);
 	read_scheduling(0, &id);
 	*ret = id;
 	id = (struct identity)IDENTITY_INIT;
 	return 0;
+}
+
+void identity_read_own_label(struct identity *own)
+{
+	_cleanup_fd_ int proc = -EBADF;
+
+	if (proc_open(0, &proc, NULL) == 0)
+		(void)label_read(proc,
+				 &own->label); /* unread: then it's another one than the target's */
 }

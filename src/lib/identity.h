@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,7 +23,7 @@
 
 /* A directory: where it is, and which one it is. */
 struct place {
-	char path[PATH_MAX]; /* for people, as the link in /proc says; "" if that can't be read */
+	char *path; /* for people, as the link in /proc says; NULL if that can't be read; owned */
 	uint64_t device, inode;
 	uint64_t mount; /* 0: unknown */
 };
@@ -37,8 +36,9 @@ struct identity {
 	int64_t oom_score_adj;
 	int64_t core_filter;
 	int64_t personality;
-	int64_t timer_slack; /* nanoseconds */
-	struct scheduling sched;
+	int64_t timer_slack;	 /* nanoseconds */
+	struct scheduling sched; /* but for the nice value */
+	int nice;
 	int ioprio;
 	struct affinity affinity;
 	struct label label;
@@ -64,7 +64,12 @@ struct identity {
 int identity_read(pid_t pid, int proc, const struct identity *ours, struct identity *ret,
 		  struct cj_error *err);
 
-/* The calling thread's own. Root, cwd and environment stay empty but for root's and cwd's numbers. */
+/*
+ * The calling thread's own: what a plan compares with. By system calls where there are some, since the
+ * files of a young process cost the kernel most to make. No umask (asking for it sets it), no label
+ * unless asked for with identity_read_own_label(), no environment; root and cwd by number only.
+ */
 int identity_read_own(struct identity *ret, struct cj_error *err);
+void identity_read_own_label(struct identity *own);
 
 void identity_done(struct identity *identity);

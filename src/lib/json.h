@@ -22,9 +22,9 @@ extern "C" {
 /*
  * Parses a whole text; the root is an object. `*ret` is owned: json_decref(), or _cleanup_json_.
  *
- * Jansson's integers are signed, and a number above INT64_MAX is an error to it. Runtimes write such
- * numbers (an unlimited rlimit is 18446744073709551615), so they are read modulo 2^64: json_u64()
- * gives them back.
+ * Jansson's integers are signed, and a number above INT64_MAX is an error to it. Runtimes write
+ * such numbers (an unlimited rlimit is 18446744073709551615), so they are read modulo 2^64:
+ * json_u64() gives them back.
  *
  *	EFBIG	more than JSON_TEXT_MAX bytes
  *	EINVAL	not JSON, deeper than 2048 levels, or not an object

@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "lib/report.h"
 #include "lib/starting.h"
 #include "lib/target.h"
@@ -19,8 +21,9 @@
 
 enum {
 	DEADLINE_MS = 30000,
-	SLICE_MS = 200,	   /* how often we look whether the cgroup was frozen */
-	REPORTS_MAX = 256, /* more is a child that was made to talk */
+	SLICE_MS = 200,	       /* how often we look whether the cgroup was frozen */
+	REPORTS_MAX = 256,     /* more is a child that was made to talk */
+	REPORTS_EXPECTED = 64, /* more than any plan has steps */
 };
 
 /* The index of the v2 cgroup, or -1. */
@@ -152,30 +155,62 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/*
+ * Signals that mean "stop that" end a launch that hangs; others are kept for the command. Without it
+ * a container that stops our child could make us deaf for the whole deadline.
+ */
+static int take_signals(struct starting *s, struct cj_error *err)
+{
+	static const uint64_t ending = UINT64_C(1) << SIGINT | UINT64_C(1) << SIGTERM |
+				       UINT64_C(1) << SIGHUP | UINT64_C(1) << SIGQUIT;
+	struct signalfd_siginfo info;
+
+	if (io_read(s->options->signals, &info, sizeof(info)) != sizeof(info) ||
+	    info.ssi_signo > 63)
+		return 0;
+	s->pending |= UINT64_C(1) << info.ssi_signo;
+	if (ending >> info.ssi_signo & 1)
+		return cj_fail(err, EINTR, "start the command: signal %u came meanwhile",
+			       info.ssi_signo);
+	return 0;
+}
+
+static int look_around(struct starting *s, int64_t end, struct cj_error *err)
+{
+	if (now_ms() > end)
+		return cj_fail(err, ETIMEDOUT, "start the command in %d seconds",
+			       DEADLINE_MS / 1000);
+	return check_frozen(s, err);
+}
+
 /* Until the pipe ends: execve has closed the child's end, or nobody is left to hold it. */
 static int listen_to_end(struct starting *s, struct cj_error *err)
 {
 	int64_t end = now_ms() + DEADLINE_MS;
 
 	for (;;) {
-		struct pollfd p = {.fd = s->report_r, .events = POLLIN};
-		int ready = poll(&p, 1, SLICE_MS), r;
+		struct pollfd fds[2] = {
+			{.fd = s->report_r, .events = POLLIN},
+			{.fd = s->options->signals, .events = POLLIN},
+		};
+		int ready = poll(fds, 2, SLICE_MS), r = 0;
 		struct report report;
 
 		if (ready < 0 && errno != EINTR)
 			return cj_fail(err, errno, "wait for the command to start");
-		if (ready <= 0) {
-			r = check_frozen(s, err);
-			if (r < 0)
-				return r;
-			if (now_ms() > end)
-				return cj_fail(err, ETIMEDOUT, "start the command in %d seconds",
-					       DEADLINE_MS / 1000);
+		if (ready <= 0 || s->reports > REPORTS_EXPECTED)
+			r = look_around(s, end, err);
+		if (r == 0 && ready > 0 && fds[1].revents)
+			r = take_signals(s, err);
+		if (r < 0)
+			return r;
+		if (ready <= 0 || !fds[0].revents)
 			continue;
-		}
 		r = report_receive(s->report_r, &report);
 		if (r == 0)
 			return 0;
+		if (r == -EAGAIN)
+			continue;
 		r = r < 0 ? cj_fail(err, -r, "listen to the command's process")
 			  : take_report(s, &report, err);
 		if (r < 0)
@@ -183,12 +218,16 @@ static int listen_to_end(struct starting *s, struct cj_error *err)
 	}
 }
 
+/* What ended a process of ours. It's a zombie that its tracer, if it has one, may keep from us. */
 static int end_signal(int pidfd)
 {
+	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
 	siginfo_t info = {.si_pid = 0};
-	int r = sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOWAIT | __WALL);
 
-	return r == 0 && info.si_code != CLD_EXITED ? info.si_status : 0;
+	if (poll(&ended, 1, SLICE_MS) <= 0 ||
+	    sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
+		return 0;
+	return info.si_pid && info.si_code != CLD_EXITED ? info.si_status : 0;
 }
 
 /* The pipe ended and no step said why. */
@@ -199,6 +238,11 @@ static int silent_end(struct starting *s, struct cj_error *err)
 
 	if (pidref_verify(&s->plan->target->ref) < 0)
 		return cj_fail(err, ESRCH, "start the command: the target has ended");
+	if (signal == 0)
+		return cj_fail(err, EPROTO,
+			       "start the command: the %s process doesn't say what became "
+			       "of it",
+			       who);
 	if (signal == SIGSYS)
 		cj_hint(err,
 			"the seccomp filter kills what it forbids; --skip seccomp goes without");
@@ -277,7 +321,7 @@ static void reap_stage(struct starting *s)
 	siginfo_t info;
 
 	while (sys_waitid(P_PIDFD, (id_t)s->stage_fd, &info, WEXITED | __WALL) == -EINTR)
-		;
+		; /* nobody inside can trace it: it's in our pid namespace */
 	close_fd(&s->stage_fd);
 	s->stage = 0;
 }
@@ -288,6 +332,7 @@ static void give_child(struct starting *s, struct cj_child *child)
 	child->pidfd = take_fd(&s->child_fd);
 	child->life = take_fd(&s->life_w);
 	child->own = s->own;
+	child->pending = s->pending;
 	s->own = (struct own_cgroups)OWN_CGROUPS_INIT;
 	s->child = 0;
 }

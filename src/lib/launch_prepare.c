@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/format.h"
+#include "lib/seccomp_program.h"
 #include "lib/starting.h"
 #include "lib/target.h"
 #include "sys/syscalls.h"
@@ -62,8 +63,12 @@ static int copy_seccomp(struct starting *s, struct cj_error *err)
 	r = seccomp_copy(ref->pid, ref->fd, &s->plan->facts.seccomp, err);
 	if (r < 0)
 		return r;
-	starting_log(s, CJ_LOG_STEP, "seccomp: copied %zu filters from the target",
+	starting_log(s, CJ_LOG_STEP, "seccomp: filters copied from the target: %zu",
 		     s->plan->facts.seccomp.count);
+	if (seccomp_programs_want_listener(&s->plan->facts.seccomp)) {
+		cj_hint(err, "--seccomp FILE names a profile, --skip seccomp goes without");
+		return cj_fail(err, EOPNOTSUPP, "load the target's filter, which wants a listener");
+	}
 	return plan_check_seccomp(s->plan, err);
 }
 
@@ -166,6 +171,9 @@ int starting_prepare(struct starting *s, struct cj_error *err)
 		r = open_cgroups(s, err);
 	if (r == 0)
 		r = make_pipe(&s->report_r, &s->report_w, err);
+	/* Somebody inside may drain it between our poll and read. */
+	if (r == 0 && fcntl(s->report_r, F_SETFL, O_NONBLOCK) < 0)
+		r = cj_fail(err, errno, "make a pipe");
 	if (r == 0)
 		r = make_pipe(&s->life_r, &s->life_w, err);
 	for (int i = 0; i < 3 && r == 0; i++)

@@ -30,8 +30,8 @@ static int attach(struct starting *s, bool attach_unified, struct cj_error *err)
 			return cj_fail(err, -r, "join %s cgroup %s", cgroup->name,
 				       cgroup->directory);
 		} else {
-			starting_log(s, CJ_LOG_STEP, "cgroups %s: joined %s", cgroup->name,
-				     cgroup->directory);
+			starting_log(s, CJ_LOG_STEP, "cgroups %s: joined %s%s", cgroup->name,
+				     cgroup->own ? "a fresh one below " : "", cgroup->directory);
 		}
 	}
 	return 0;
@@ -97,20 +97,39 @@ static int set_files(struct starting *s, struct cj_error *err)
 	return 0;
 }
 
+static int set_policy(struct starting *s, struct cj_error *err)
+{
+	struct scheduling attr = s->plan->sched;
+	int r;
+
+	attr.size = offsetof(struct scheduling, sched_util_min); /* the first version's */
+	r = sys_sched_setattr(s->stage, &attr);
+	if (r == -EPERM && attr.sched_priority)
+		cj_hint(err, "its cpu cgroup may have no real-time budget: --skip scheduler");
+	if (r < 0)
+		return cj_fail(err, -r, "set scheduler %s", scheduler_name(attr.sched_policy));
+	starting_log(s, CJ_LOG_STEP, "scheduler: set %s", scheduler_name(attr.sched_policy));
+	return 0;
+}
+
 static int set_scheduling(struct starting *s, struct cj_error *err)
 {
 	const struct cj_plan *plan = s->plan;
-	struct scheduling attr = plan->sched;
 	int r;
 
-	if (plan_has_step(plan, PART_SCHEDULER) || plan_has_step(plan, PART_NICE)) {
-		attr.size = offsetof(struct scheduling, sched_util_min); /* the first version's */
-		r = sys_sched_setattr(s->stage, &attr);
+	/* By itself: with idle, fifo and rr sched_setattr(2) leaves the nice value as it is. */
+	if (plan_has_step(plan, PART_NICE)) {
+		r = sys_setpriority(s->stage, plan->nice);
+		if (r == -EACCES || r == -EPERM)
+			cj_hint(err, "a lower nice value needs CAP_SYS_NICE");
 		if (r < 0)
-			return cj_fail(err, -r, "set policy %u, priority %u, nice %d",
-				       attr.sched_policy, attr.sched_priority, attr.sched_nice);
-		starting_log(s, CJ_LOG_STEP, "scheduler: set policy %u, priority %u, nice %d",
-			     attr.sched_policy, attr.sched_priority, attr.sched_nice);
+			return cj_fail(err, -r, "set nice %d", plan->nice);
+		starting_log(s, CJ_LOG_STEP, "nice: set %d", plan->nice);
+	}
+	if (plan_has_step(plan, PART_SCHEDULER)) {
+		r = set_policy(s, err);
+		if (r < 0)
+			return r;
 	}
 	if (plan_has_step(plan, PART_IOPRIO)) {
 		r = sys_ioprio_set(s->stage, plan->ioprio);

@@ -48,14 +48,13 @@ static int parse_word(const char *word, size_t length, uint32_t *set)
 	return -EINVAL;
 }
 
-static void hint_names(struct cj_error *err)
+static void list_names(char *buf, size_t size)
 {
-	char all[sizeof(err->hint)];
 	size_t n = 0;
 
+	buf[0] = '\0';
 	for (int i = 0; i < PART_COMMAND; i++)
-		n += format_safe(all + n, sizeof(all) - n, " %s", names[i]);
-	cj_hint(err, "parts:%s", all);
+		n += format_safe(buf + n, size - n, "%s%s", n ? " " : "", names[i]);
 }
 
 int parts_parse(const char *text, uint32_t *ret, struct cj_error *err)
@@ -67,12 +66,11 @@ int parts_parse(const char *text, uint32_t *ret, struct cj_error *err)
 
 		if (parse_word(text, length, &set) < 0) {
 			_cleanup_free_ char *word = strndup(text, length);
-			int r = cj_fail(err, EINVAL, "skip \"%s\", which is no part of an identity",
-					word ? word : "");
+			char all[256];
 
-			if (err)
-				hint_names(err);
-			return r;
+			list_names(all, sizeof(all));
+			return cj_fail(err, EINVAL, "skip \"%s\" (there are: %s)", word ? word : "",
+				       all);
 		}
 		if (!text[length])
 			break;

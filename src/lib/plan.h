@@ -50,6 +50,7 @@ struct cj_plan {
 	int oom_score_adj;
 	unsigned int core_filter;
 	struct scheduling sched;
+	int nice;
 	int ioprio;
 	struct affinity affinity;
 	struct label label;
@@ -68,7 +69,8 @@ struct cj_plan {
 	struct capability_sets capabilities;
 	uint64_t missing_capabilities; /* wanted, and not ours to give */
 	bool no_new_privs;
-	bool load_seccomp; /* facts.seccomp, by the stage, or by the child if no_new_privs */
+	bool load_seccomp; /* facts.seccomp, by the stage, right before it makes the child */
+	bool seccomp_last; /* by the child, right before execve: it would hinder us earlier */
 	bool copy_seccomp; /* and it's taken from the live target first */
 
 	char **env;		      /* NULL-ended, as execve takes it */
@@ -101,7 +103,7 @@ int plan_places(struct planning *p, struct cj_error *err);	/* plan_join.c */
 int plan_credentials(struct planning *p, struct cj_error *err); /* plan_credentials.c */
 int plan_seccomp(struct planning *p, struct cj_error *err);	/* plan_seccomp.c */
 /* Would the filter stop what we still have to do after loading it? EPERM, naming the call. */
-int plan_check_seccomp(const struct cj_plan *plan, struct cj_error *err);
+int plan_check_seccomp(struct cj_plan *plan, struct cj_error *err);
 int plan_command(struct planning *p, struct cj_error *err); /* plan_command.c */
 
 /* Makes the plan from facts alone; takes them over, also when it fails. Unit tests begin here. */

@@ -261,6 +261,9 @@ static int apply_options(struct planning *p, struct capability_sets *sets, struc
 	uint64_t add = 0, drop = 0;
 	int r = 0;
 
+	/* As setresuid(2) from root has it: execve checks the file by what is effective then. */
+	if (p->options->user && p->plan->uid[1] != 0)
+		sets->permitted = sets->effective = sets->ambient = 0;
 	if (p->options->privileged) {
 		/* All that we can give: in the target's own user namespace that is every one. */
 		add = plan_crosses_users(p->plan) ? capabilities_all()

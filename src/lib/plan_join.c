@@ -75,6 +75,11 @@ int plan_namespaces(struct planning *p, struct cj_error *err)
 	return 0;
 }
 
+static const char *place_text(const struct place *place)
+{
+	return place->path ? place->path : "";
+}
+
 static bool same_place(const struct place *a, const struct place *b)
 {
 	return a->device == b->device && a->inode == b->inode && a->mount == b->mount;
@@ -105,10 +110,10 @@ static int decide_root(struct planning *p, struct cj_error *err)
 		return r;
 	if (!p->plan->join[NAMESPACE_MNT] && !p->options->root &&
 	    same_place(root, &p->facts->ours.root)) {
-		plan_note(p, PART_ROOT, root->path, "nothing", "same as ours, nothing to do");
+		plan_note(p, PART_ROOT, place_text(root), "nothing", "same as ours, nothing to do");
 		return 0;
 	}
-	plan_do(p, PART_ROOT, p->options->root ? p->options->root : root->path, "change",
+	plan_do(p, PART_ROOT, p->options->root ? p->options->root : place_text(root), "change",
 		CAP_SYS_CHROOT, "%s", p->options->root ? "asked for" : "the target's");
 	return 0;
 }
@@ -145,7 +150,7 @@ static int decide_cwd(struct planning *p, struct cj_error *err)
 	r = plan_wants_read(p, PART_CWD, err);
 	if (r < 0)
 		return r;
-	plan_do(p, PART_CWD, cwd->path, "change", NEEDS_NOTHING, "the target's");
+	plan_do(p, PART_CWD, place_text(cwd), "change", NEEDS_NOTHING, "the target's");
 	return 0;
 }
 

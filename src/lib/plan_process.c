@@ -186,7 +186,7 @@ static int oom_needs(const struct planning *p, int64_t value)
 
 static int nice_needs(const struct planning *p, int64_t value)
 {
-	return value < p->facts->ours.sched.sched_nice ? CAP_SYS_NICE : NEEDS_NOTHING;
+	return value < p->facts->ours.nice ? CAP_SYS_NICE : NEEDS_NOTHING;
 }
 
 static int decide_numbers(struct planning *p, struct cj_error *err)
@@ -195,8 +195,8 @@ static int decide_numbers(struct planning *p, struct cj_error *err)
 	const struct cj_exec_options *o = p->options;
 	struct cj_plan *plan = p->plan;
 	int64_t oom = 0, core = 0, personality = 0, slack = 0;
-	int64_t mask = target->status.has_umask ? target->status.umask : ours->status.umask;
-	int64_t nice = ours->sched.sched_nice;
+	int64_t mask = target->status.has_umask ? target->status.umask : 022;
+	int64_t nice = ours->nice;
 	const struct {
 		struct number number;
 		int64_t *value;
@@ -207,11 +207,10 @@ static int decide_numbers(struct planning *p, struct cj_error *err)
 		{{PART_CORE_FILTER, "core filter", o->core_filter, 16, 0, 0x1ff, ours->core_filter,
 		  target->core_filter, NULL},
 		 &core},
-		{{PART_NICE, "nice", o->nice, 10, -20, 19, ours->sched.sched_nice,
-		  target->sched.sched_nice, nice_needs},
+		{{PART_NICE, "nice", o->nice, 10, -20, 19, ours->nice, target->nice, nice_needs},
 		 &nice},
-		{{PART_UMASK, "umask", o->umask, 8, 0, 0777, ours->status.umask, mask, NULL},
-		 &mask},
+		/* Ours can't be asked for without setting it, so it's always set. */
+		{{PART_UMASK, "umask", o->umask, 8, 0, 0777, -1, mask, NULL}, &mask},
 		{{PART_PERSONALITY, "personality", o->personality, 16, 0, 0xffffffff,
 		  ours->personality, target->personality, NULL},
 		 &personality},
@@ -228,7 +227,7 @@ static int decide_numbers(struct planning *p, struct cj_error *err)
 	}
 	plan->oom_score_adj = (int)oom;
 	plan->core_filter = (unsigned int)core;
-	plan->sched.sched_nice = (int32_t)nice;
+	plan->nice = (int)nice;
 	plan->umask = (unsigned int)mask;
 	plan->personality = (unsigned long)personality;
 	plan->timer_slack = (unsigned long)slack;
@@ -236,23 +235,6 @@ static int decide_numbers(struct planning *p, struct cj_error *err)
 }
 
 /* --- scheduling --- */
-
-static const struct policy {
-	const char *name;
-	uint32_t policy;
-	bool realtime;
-} policies[] = {
-	{"other", SCHED_NORMAL, false}, {"batch", SCHED_BATCH, false}, {"idle", SCHED_IDLE, false},
-	{"fifo", SCHED_FIFO, true},	{"rr", SCHED_RR, true},
-};
-
-static const char *policy_name(uint32_t policy)
-{
-	for (size_t i = 0; i < ELEMENTS(policies); i++)
-		if (policies[i].policy == policy)
-			return policies[i].name;
-	return policy == SCHED_DEADLINE ? "deadline" : "unknown";
-}
 
 /* "NAME" or "NAME:NUMBER", the number within [min, max] or not given: then `*ret_number` stays. */
 static int parse_named(const char *text, char *name, size_t size, int min, int max, int *ret_number)
@@ -273,16 +255,11 @@ static int parse_policy(const char *text, struct scheduling *attr)
 
 	if (parse_named(text, name, sizeof(name), 1, 99, &priority) < 0)
 		return -EINVAL;
-	for (size_t i = 0; i < ELEMENTS(policies); i++) {
-		if (strcmp(policies[i].name, name) != 0)
-			continue;
-		if (policies[i].realtime != (priority > 0))
-			return -EINVAL;
-		attr->sched_policy = policies[i].policy;
-		attr->sched_priority = (uint32_t)priority;
-		return 0;
-	}
-	return -EINVAL;
+	if (scheduler_parse(name, &attr->sched_policy) < 0 ||
+	    scheduler_is_realtime(attr->sched_policy) != (priority > 0))
+		return -EINVAL;
+	attr->sched_priority = (uint32_t)priority;
+	return 0;
 }
 
 static int decide_scheduler(struct planning *p, struct cj_error *err)
@@ -312,14 +289,14 @@ static int decide_scheduler(struct planning *p, struct cj_error *err)
 	 * The nice value was decided before. What the kernel resets at a fork would be lost between
 	 * stage and child, and utilisation clamps come with the cgroup.
 	 */
-	attr.sched_nice = p->plan->sched.sched_nice;
+	attr.sched_nice = p->plan->nice;
 	attr.sched_flags = 0;
 	p->plan->sched = attr;
 	if (attr.sched_policy == ours->sched_policy && attr.sched_priority == ours->sched_priority)
 		return 0;
-	text = attr.sched_priority ? plan_text(p->plan, "%s:%u", policy_name(attr.sched_policy),
+	text = attr.sched_priority ? plan_text(p->plan, "%s:%u", scheduler_name(attr.sched_policy),
 					       attr.sched_priority)
-				   : policy_name(attr.sched_policy);
+				   : scheduler_name(attr.sched_policy);
 	plan_do(p, PART_SCHEDULER, text, "set", attr.sched_priority ? CAP_SYS_NICE : NEEDS_NOTHING,
 		"%s", asked ? "asked for" : "the target's");
 	return 0;

@@ -16,7 +16,7 @@
 
 enum { SECCOMP_OFF, SECCOMP_STRICT, SECCOMP_FILTERED };
 
-/* What the stage and the child do when the stage has loaded the filter: DESIGN of stage.c. */
+/* What the stage and the child do after the stage has loaded the filter: stage.c, command.c. */
 static const struct seccomp_call after_stage[] = {
 	{"write", SYS_write, {0}},
 	{"capset", SYS_capset, {0}},
@@ -38,22 +38,47 @@ static const struct seccomp_call after_child[] = {
 	{"exit_group", SYS_exit_group, {0}},
 };
 
-int plan_check_seccomp(const struct cj_plan *plan, struct cj_error *err)
+/* The first of the calls that the filter doesn't let through, or NULL. */
+static int find_forbidden(const struct cj_plan *plan, const struct seccomp_call *calls, size_t n,
+			  const char **ret, struct cj_error *err)
 {
-	const struct seccomp_call *calls = plan->no_new_privs ? after_child : after_stage;
-	size_t n = plan->no_new_privs ? ELEMENTS(after_child) : ELEMENTS(after_stage);
 	size_t index = 0;
 	int r = seccomp_programs_forbid(&plan->facts.seccomp, calls, n, &index);
 
 	if (r < 0)
 		return cj_fail(err, -r, "check the seccomp filter, which no kernel would take");
-	if (r == 0)
-		return 0;
+	*ret = r ? calls[index].name : NULL;
+	return 0;
+}
+
+/*
+ * With no_new_privs a filter can also be loaded right before execve, when there's next to nothing
+ * that it could hinder. But until then somebody who may trace the child would have a process without
+ * that filter: only where nobody of the target's kind may.
+ */
+static bool may_load_last(const struct cj_plan *plan)
+{
+	return plan->no_new_privs &&
+	       !(plan->facts.target.status.bounding & CAPABILITY(CAP_SYS_PTRACE));
+}
+
+int plan_check_seccomp(struct cj_plan *plan, struct cj_error *err)
+{
+	const char *forbidden = NULL;
+	int r = find_forbidden(plan, after_stage, ELEMENTS(after_stage), &forbidden, err);
+
+	plan->seccomp_last = false;
+	if (r == 0 && forbidden && may_load_last(plan)) {
+		plan->seccomp_last = true;
+		r = find_forbidden(plan, after_child, ELEMENTS(after_child), &forbidden, err);
+	}
+	if (r < 0 || !forbidden)
+		return r;
 	cj_hint(err, "--skip seccomp goes without it, --seccomp FILE names another");
 	return cj_fail(err, EPERM,
 		       "load the seccomp filter: it forbids %s, which is needed to start "
 		       "the command",
-		       calls[index].name);
+		       forbidden);
 }
 
 static int decide_copy(struct planning *p)
@@ -102,7 +127,7 @@ int plan_seccomp(struct planning *p, struct cj_error *err)
 		return 0;
 	}
 	p->plan->load_seccomp = true;
-	plan_do(p, PART_SECCOMP, p->plan->no_new_privs ? "last" : "before the child", "load",
+	plan_do(p, PART_SECCOMP, "filter", "load",
 		p->plan->no_new_privs ? NEEDS_NOTHING : CAP_SYS_ADMIN, "from %s",
 		facts->seccomp_source);
 	if (facts->seccomp_unknown[0])

@@ -19,8 +19,8 @@
  * x32 has no AUDIT_ARCH of its own: it is x86_64 with a bit in the number. Where x32 isn't wanted
  * such a number isn't "newer" but of a bad architecture: libseccomp's filter for x86_64 kills it.
  *
- * s390 passes numbers above 255 through call 0, the old setup(2), and leaves 0 there when the kernel
- * doesn't know the number.
+ * s390 passes numbers above 255 through call 0, the old setup(2), and leaves 0 there when the
+ * kernel doesn't know the number.
  */
 #include "lib/seccomp_join.h"
 

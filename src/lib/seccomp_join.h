@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * One filter out of several, each for one architecture; with a bound on call numbers in front, so that
- * calls newer than the profile get ENOSYS.
+ * One filter out of several, each for one architecture; with a bound on call numbers in front, so
+ * that calls newer than the profile get ENOSYS.
  * Not here: the filters of the architectures, which libseccomp makes (seccomp_profile.c).
  */
 #pragma once

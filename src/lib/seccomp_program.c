@@ -12,8 +12,6 @@
 
 #include "base/cleanup.h"
 
-/* Classes, sizes, operations: linux/bpf_common.h. The word of scratch memory is linux/filter.h's. */
-
 /* K < limit of this opcode, or there is no limit on it. */
 static bool operand_fits(const struct sock_filter *insn)
 {
@@ -73,8 +71,8 @@ static bool opcode_known(uint16_t code)
 }
 
 /*
- * Every jump goes forward and stays inside, and scratch memory is written on each path to where it is
- * read. `written[i]` holds the words that are written on every path to instruction i.
+ * Every jump goes forward and stays inside, and scratch memory is written on each path to where it
+ * is read. `written[i]` holds the words that are written on every path to instruction i.
  */
 static int check_flow(const struct sock_filter *insns, size_t count)
 {

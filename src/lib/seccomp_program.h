@@ -18,17 +18,17 @@ extern "C" {
 #endif
 
 /*
- * Would the kernel take this program? Opcodes that seccomp allows, loads that are aligned and within
- * struct seccomp_data, jumps that stay inside, scratch memory within bounds and written before it is
- * read, no division by a constant zero, a RET at the end.
+ * Would the kernel take this program? Opcodes that seccomp allows, loads that are aligned and
+ * within struct seccomp_data, jumps that stay inside, scratch memory within bounds and written
+ * before it is read, no division by a constant zero, a RET at the end.
  *
  *	EINVAL	no
  */
 int seccomp_program_check(const struct seccomp_program *program);
 
 /*
- * Runs one program on one call. `*ret_action` is the 32-bit word that it returns: action in the upper
- * half, data (an errno…) in the lower one.
+ * Runs one program on one call. `*ret_action` is the 32-bit word that it returns: action in the
+ * upper half, data (an errno…) in the lower one.
  *
  *	EINVAL	the kernel wouldn't take the program
  */

@@ -5,12 +5,13 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "lib/child.h"
 
-enum { CHUNK = 16384, FDS = 2 + 2 * CJ_RELAYS_MAX };
+enum { CHUNK = 16384, FDS = 2 + 2 * CJ_RELAYS_MAX, AGAIN_MS = 100 };
 
 /* One relay and what it has read but not written yet. */
 struct flow {
@@ -24,6 +25,7 @@ struct session {
 	const struct cj_session_options *options;
 	struct flow flows[CJ_RELAYS_MAX];
 	bool ended;
+	bool kept_from_us; /* dead, but a tracer inside hasn't let go of it: asked again now and then */
 };
 
 static void flow_close(struct flow *flow)
@@ -113,15 +115,21 @@ static int wait_once(struct session *session, int timeout, struct cj_error *err)
 	nfds_t n = 0;
 	int ready;
 
-	add(fds, &n, session->ended ? -1 : session->child->pidfd, POLLIN);
+	add(fds, &n, session->ended || session->kept_from_us ? -1 : session->child->pidfd, POLLIN);
 	add(fds, &n, session->options->signals, POLLIN);
 	for (int i = 0; i < CJ_RELAYS_MAX; i++)
 		add_flow(&session->flows[i], fds, &n);
 	ready = poll(fds, n, timeout);
 	if (ready < 0)
 		return errno == EINTR ? 1 : cj_fail(err, errno, "wait for the command");
-	if (fds[0].revents)
-		session->ended = true;
+	if (fds[0].revents || session->kept_from_us) {
+		int r = child_poll_end(session->child, WNOHANG, err);
+
+		if (r < 0)
+			return r;
+		session->ended = r == 1;
+		session->kept_from_us = r == 0;
+	}
 	if (fds[1].revents)
 		take_signal(session);
 	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
@@ -170,6 +178,15 @@ static void session_done(struct session *session)
 		flow_close(&session->flows[i]);
 }
 
+/* Came while it was started. */
+static void send_pending(struct cj_child *child)
+{
+	for (int sig = 1; sig < 64; sig++)
+		if (child->pending >> sig & 1)
+			(void)cj_child_signal(child, sig); /* ended: no matter */
+	child->pending = 0;
+}
+
 int cj_session_run(struct cj_child *child, struct cj_session_options *options, struct cj_exit *ret,
 		   struct cj_error *err)
 {
@@ -178,14 +195,15 @@ int cj_session_run(struct cj_child *child, struct cj_session_options *options, s
 
 	session.child = child;
 	session.options = options;
-	session.ended = false;
+	session.ended = session.kept_from_us = false;
 	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
 		session.flows[i].relay = options->relays[i];
 		session.flows[i].start = session.flows[i].end = 0;
 		options->relays[i] = (struct cj_relay){-1, -1, 0};
 	}
+	send_pending(child);
 	while (!session.ended && r >= 0)
-		r = wait_once(&session, -1, err);
+		r = wait_once(&session, session.kept_from_us ? AGAIN_MS : -1, err);
 	if (r >= 0)
 		r = drain(&session, err);
 	return r < 0 ? r : cj_child_wait(child, ret, err);

@@ -15,6 +15,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -252,6 +253,9 @@ static int set_ids(const struct launch *launch, struct cj_error *err)
 
 	if (!plan_has_step(launch->plan, PART_IDS))
 		return STEP_NOTHING;
+	for (int i = 0; i < 3; i++)
+		if (uid[i] == (uid_t)-1 || gid[i] == (gid_t)-1)
+			return cj_fail(err, EINVAL, "set ids to -1, which would keep ours");
 	r = sys_setresgid(gid[0], gid[1], gid[2]);
 	if (r < 0)
 		return cj_fail(err, -r, "set gid %u", gid[1]);
@@ -266,13 +270,13 @@ static int set_ids(const struct launch *launch, struct cj_error *err)
 
 static bool stage_loads_seccomp(const struct cj_plan *plan)
 {
-	return plan->load_seccomp && !plan->no_new_privs;
+	return plan->load_seccomp && !plan->seccomp_last;
 }
 
 /* What loading a filter without no_new_privs wants, and the target may not have. */
 static uint64_t extra_capabilities(const struct cj_plan *plan)
 {
-	return stage_loads_seccomp(plan) ? CAPABILITY(CAP_SYS_ADMIN) : 0;
+	return stage_loads_seccomp(plan) && !plan->no_new_privs ? CAPABILITY(CAP_SYS_ADMIN) : 0;
 }
 
 static int take_capabilities(const struct launch *launch, struct cj_error *err)
@@ -345,6 +349,11 @@ static int filter(const struct launch *launch, struct cj_error *err)
 
 	if (r < 0)
 		return cj_fail(err, -r, "hide from other processes");
+	if (launch->plan->no_new_privs) {
+		r = sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0);
+		if (r < 0)
+			return cj_fail(err, -r, "set no_new_privs");
+	}
 	return stage_loads_seccomp(launch->plan) ? load_seccomp(launch, err) : STEP_NOTHING;
 }
 
@@ -359,10 +368,33 @@ static int drop_extra_capabilities(const struct launch *launch, struct cj_error 
 	return r < 0 ? cj_fail(err, -r, "set capabilities") : 0;
 }
 
+/*
+ * The child has a session of its own from its first moment: in the caller's, somebody who traces it
+ * there could open the caller's terminal by /dev/tty, or kill the caller's process group.
+ */
+static int leave_session(const struct launch *launch, struct cj_error *err)
+{
+	(void)launch;
+	(void)err;
+	return setsid() < 0 ? -errno : STEP_NOTHING; /* glibc's is the plain call */
+}
+
+/* The memory is a copy of the caller's, and in the child the container may read it till execve. */
+static int forget_environment(const struct launch *launch, struct cj_error *err)
+{
+	(void)launch;
+	(void)err;
+	for (char **entry = environ; entry && *entry; entry++)
+		for (char *at = *entry; *at; at++)
+			*(volatile char *)at = '\0';
+	return STEP_NOTHING;
+}
+
 static const struct step stage_steps[] = {
+	{"reset signals", default_signals},
+	{"forget the caller's environment", forget_environment},
 	{"wait", wait_for_release},
 	{"hide from other processes", hide},
-	{"reset signals", default_signals},
 	{"set the label", set_label},	/* through our own /proc, which the join takes away */
 	{"set groups", groups_outside}, /* by our numbers, where the target's namespace has none */
 	{"join namespaces", join},
@@ -378,7 +410,8 @@ static const struct step stage_steps[] = {
 	{"close the caller's files",
 	 close_others}, /* the child must not have them for an instant */
 	{"set limit nofile", limit_files},
-	{"load the seccomp filter", filter}, /* without no_new_privs: wants CAP_SYS_ADMIN */
+	{"make a session", leave_session},
+	{"load the seccomp filter", filter}, /* so that the child is under it for all of its life */
 	{"set capabilities", drop_extra_capabilities},
 };
 

@@ -2,6 +2,7 @@
 #include "sys/capabilities.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -91,6 +92,40 @@ void capabilities_format(uint64_t set, char *buf, size_t size)
 		capability_name(i, name, sizeof(name));
 		n += format_safe(buf + n, size - n, "%s%s", n ? "," : "", name + 4);
 	}
+}
+
+/* Those of a set that prctl tells one by one. */
+static uint64_t ask_each(int option, unsigned long arg2, bool number_is_third)
+{
+	uint64_t set = 0;
+
+	for (int i = 0; i < NUMBERS; i++) {
+		unsigned long number = (unsigned long)i;
+		int r = sys_prctl(option, number_is_third ? arg2 : number,
+				  number_is_third ? number : 0);
+
+		if (r < 0) /* EINVAL: the kernel knows no more of them */
+			break;
+		if (r > 0)
+			set |= CAPABILITY(i);
+	}
+	return set;
+}
+
+int capabilities_read_own(struct capability_sets *ret)
+{
+	struct __user_cap_data_struct data[2];
+	int r = sys_capget(data);
+
+	if (r < 0)
+		return r;
+	ret->inheritable = data[0].inheritable | (uint64_t)data[1].inheritable << 32;
+	ret->permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
+	ret->effective = data[0].effective | (uint64_t)data[1].effective << 32;
+	ret->bounding = ask_each(PR_CAPBSET_READ, 0, false);
+	/* Only what is inheritable can be ambient. */
+	ret->ambient = ret->inheritable ? ask_each(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, true) : 0;
+	return 0;
 }
 
 int capabilities_set(uint64_t inheritable, uint64_t permitted, uint64_t effective)

@@ -32,7 +32,10 @@ void capability_name(int number, char *buf, size_t size);
 /* "cap_chown,cap_kill", "none" or "all"; cut where it doesn't fit. */
 void capabilities_format(uint64_t set, char *buf, size_t size);
 
-/* The calling thread's, from here on async-signal-safe: capabilities(7), capset(2), prctl(2). */
+/* The calling thread's. */
+int capabilities_read_own(struct capability_sets *ret);
+
+/* Changing the calling thread's, from here on async-signal-safe: capabilities(7), capset(2), prctl(2). */
 int capabilities_set(uint64_t inheritable, uint64_t permitted, uint64_t effective);
 /* Takes away from the bounding set what isn't in `keep`. Needs CAP_SETPCAP if anything is. */
 int capabilities_bound(uint64_t keep);

@@ -2,7 +2,6 @@
 #include "sys/idmap.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +17,32 @@ void idmap_done(struct idmap *map)
 	*map = (struct idmap)IDMAP_INIT;
 }
 
+/* Digits behind blanks, not behind a newline: a short line mustn't eat the next. */
+static int take_id(const char **at, uint32_t *ret)
+{
+	unsigned long long n;
+	char *end;
+
+	*at += strspn(*at, " \t");
+	if (**at < '0' || **at > '9')
+		return -EBADMSG;
+	n = strtoull(*at, &end, 10);
+	if (n > UINT32_MAX)
+		return -EBADMSG;
+	*at = end;
+	*ret = (uint32_t)n;
+	return 0;
+}
+
+static int take_range(const char **at, struct idmap_range *ret)
+{
+	if (take_id(at, &ret->inside) < 0 || take_id(at, &ret->outside) < 0 ||
+	    take_id(at, &ret->count) < 0 || (**at && **at != '\n'))
+		return -EBADMSG;
+	*at += **at == '\n';
+	return 0;
+}
+
 int idmap_parse(const char *text, struct idmap *ret)
 {
 	_cleanup_(idmap_done) struct idmap map = IDMAP_INIT;
@@ -26,15 +51,13 @@ int idmap_parse(const char *text, struct idmap *ret)
 		struct idmap_range range;
 		void *grown;
 
-		if (sscanf(text, "%u %u %u", &range.inside, &range.outside, &range.count) != 3)
+		if (take_range(&text, &range) < 0)
 			return -EBADMSG;
 		grown = reallocarray(map.ranges, map.n + 1, sizeof(range));
 		if (!grown)
 			return -ENOMEM;
 		map.ranges = grown;
 		map.ranges[map.n++] = range;
-		text += strcspn(text, "\n");
-		text += *text == '\n';
 	}
 	*ret = map;
 	map = (struct idmap)IDMAP_INIT;

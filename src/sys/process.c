@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/keyctl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,15 +118,14 @@ int proc_read_number(int proc, const char *name, unsigned int base, int64_t *ret
 {
 	char text[64];
 	ssize_t n = proc_read_small(proc, name, text, sizeof(text));
-	bool negative = text[0] == '-';
 	uint64_t value;
-	int r;
+	bool negative;
 
 	if (n < 0)
 		return (int)n;
+	negative = text[0] == '-';
 	text[strcspn(text, "\n")] = '\0';
-	r = parse_base(text + negative, base, &value);
-	if (r < 0)
+	if (parse_base(text + negative, base, &value) < 0 || value > INT64_MAX)
 		return -EBADMSG;
 	*ret = negative ? -(int64_t)value : (int64_t)value;
 	return 0;
@@ -158,26 +155,46 @@ static bool affinity_has(const struct affinity *affinity, unsigned int cpu)
 	return affinity->mask[cpu / WORD_BITS] >> (cpu % WORD_BITS) & 1;
 }
 
+static int take_cpu(const char **at, unsigned int *ret)
+{
+	unsigned long n;
+	char *end;
+
+	if (**at < '0' || **at > '9')
+		return -EINVAL;
+	n = strtoul(*at, &end, 10);
+	if (n >= PROCESSORS)
+		return -ERANGE;
+	*at = end;
+	*ret = (unsigned int)n;
+	return 0;
+}
+
+/* "3" or "0-3" */
+static int take_cpus(const char **at, unsigned int *ret_first, unsigned int *ret_last)
+{
+	int r = take_cpu(at, ret_first);
+
+	if (r < 0)
+		return r;
+	*ret_last = *ret_first;
+	if (**at != '-')
+		return 0;
+	(*at)++;
+	r = take_cpu(at, ret_last);
+	return r == 0 && *ret_last < *ret_first ? -ERANGE : r;
+}
+
 int affinity_parse(const char *text, struct affinity *ret)
 {
 	struct affinity affinity = {.size = 0};
 
 	for (;;) {
 		unsigned int first, last;
-		int taken = 0;
+		int r = take_cpus(&text, &first, &last);
 
-		if (*text < '0' || *text > '9' || sscanf(text, "%u%n", &first, &taken) != 1)
-			return -EINVAL;
-		text += taken;
-		last = first;
-		if (*text == '-') {
-			text++;
-			if (*text < '0' || *text > '9' || sscanf(text, "%u%n", &last, &taken) != 1)
-				return -EINVAL;
-			text += taken;
-		}
-		if (last < first || last >= PROCESSORS)
-			return -ERANGE;
+		if (r < 0)
+			return r;
 		for (; first <= last; first++)
 			affinity.mask[first / WORD_BITS] |= 1UL << (first % WORD_BITS);
 		if (!*text)
@@ -207,6 +224,37 @@ void affinity_format(const struct affinity *affinity, char *buf, size_t size)
 		if (last > first)
 			n += format_safe(buf + n, size - n, "-%u", last);
 	}
+}
+
+static const struct {
+	const char *name;
+	uint32_t policy;
+} schedulers[] = {
+	{"other", SCHED_NORMAL}, {"batch", SCHED_BATCH}, {"idle", SCHED_IDLE},
+	{"fifo", SCHED_FIFO},	 {"rr", SCHED_RR},
+};
+
+const char *scheduler_name(uint32_t policy)
+{
+	for (size_t i = 0; i < ELEMENTS(schedulers); i++)
+		if (schedulers[i].policy == policy)
+			return schedulers[i].name;
+	return policy == SCHED_DEADLINE ? "deadline" : "unknown";
+}
+
+int scheduler_parse(const char *name, uint32_t *ret)
+{
+	for (size_t i = 0; i < ELEMENTS(schedulers); i++)
+		if (strcmp(schedulers[i].name, name) == 0) {
+			*ret = schedulers[i].policy;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+bool scheduler_is_realtime(uint32_t policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR;
 }
 
 int label_read(int proc, struct label *ret)

@@ -52,6 +52,11 @@ bool affinity_equal(const struct affinity *a, const struct affinity *b);
 int affinity_parse(const char *text, struct affinity *ret);
 void affinity_format(const struct affinity *affinity, char *buf, size_t size);
 
+/* sched(7): "other", "batch", "idle", "fifo", "rr"; what is none of them has a name, too. */
+const char *scheduler_name(uint32_t policy);
+int scheduler_parse(const char *name, uint32_t *ret); /* -EINVAL: no such policy */
+bool scheduler_is_realtime(uint32_t policy);	      /* has a priority of its own */
+
 /* ioprio_set(2) */
 #define IOPRIO_CLASS(ioprio) ((ioprio) >> 13)
 #define IOPRIO_LEVEL(ioprio) ((ioprio)&7)

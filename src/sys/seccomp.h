@@ -54,8 +54,8 @@ int seccomp_install(const struct sock_filter *insns, unsigned short count, unsig
 int seccomp_install_all(const struct seccomp_programs *programs);
 
 /*
- * Reads the filters that the main thread of process `pid` has over it, with ptrace(2): PTRACE_SEIZE,
- * PTRACE_INTERRUPT, PTRACE_SECCOMP_GET_FILTER and _GET_METADATA, PTRACE_DETACH.
+ * Reads the filters that the main thread of process `pid` has over it, with ptrace(2):
+ * PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_SECCOMP_GET_FILTER and _GET_METADATA, PTRACE_DETACH.
  *
  * **It stops the target** for as long as that takes (well below a millisecond). A system call that
  * sleeps may be cut short by it: epoll_wait returns EINTR. Never do it unasked.
@@ -63,10 +63,11 @@ int seccomp_install_all(const struct seccomp_programs *programs);
  *
  * A running tracee can't be detached, so the tracer is a short-lived child process: when the target
  * doesn't stop within SECCOMP_COPY_DEADLINE_MS (it is frozen, or sleeps uninterruptibly) the tracer
- * is killed, and with it goes the attachment. The caller gets no SIGCHLD and its waitpid(-1) doesn't
- * see that child.
+ * is killed, and with it goes the attachment. The caller gets no SIGCHLD and its waitpid(-1)
+ * doesn't see that child.
  *
- * `pidfd` refers to the same process and is asked after the attach, so that a recycled PID is found out.
+ * `pidfd` refers to the same process and is asked after the attach, so that a recycled PID is found
+ * out.
  *
  * The kernel tells only one flag, SECCOMP_FILTER_FLAG_LOG; SPEC_ALLOW and WAIT_KILLABLE_RECV are
  * lost. A filter that has a listener is copied without it: see seccomp_programs_want_listener().
@@ -76,7 +77,7 @@ int seccomp_install_all(const struct seccomp_programs *programs);
  *	EPERM	we may not trace it: CAP_SYS_PTRACE, Yama, or somebody else traces it
  *	EACCES	we lack CAP_SYS_ADMIN in the first user namespace, or are under a filter ourselves
  *	ETIMEDOUT	it couldn't be stopped
- *	EOPNOTSUPP	a kernel without CONFIG_CHECKPOINT_RESTORE, or a filter that isn't classic BPF
+ *	EOPNOTSUPP	no CONFIG_CHECKPOINT_RESTORE, or a filter that isn't classic BPF
  */
 int seccomp_copy(pid_t pid, int pidfd, struct seccomp_programs *ret, struct cj_error *err);
 

@@ -60,8 +60,8 @@ static unsigned int read_flags(pid_t pid, size_t index)
 }
 
 /*
- * Index 0 is the filter that was loaded first, whatever ptrace(2) says (get_nth_filter() counts from
- * the end of the chain; a test looks). ENOENT: that was all.
+ * Index 0 is the filter that was loaded first, whatever ptrace(2) says (get_nth_filter() counts
+ * from the end of the chain; a test looks). ENOENT: that was all.
  */
 static int read_filters(struct copy *copy, pid_t pid)
 {
@@ -109,16 +109,16 @@ static int trace(struct copy *copy, pid_t pid, int pidfd)
 	copy->step = STEP_READ;
 	r = read_filters(copy, pid);
 	/*
-	 * It may have stopped for a signal of its own that came first: then it gets it now. The stop
-	 * that we asked for, and a group stop that it is in, carry PTRACE_EVENT_STOP; the kernel
-	 * renews the latter by itself.
+	 * It may have stopped for a signal of its own that came first: then it gets it now. The
+	 * stop that we asked for, and a group stop that it is in, carry PTRACE_EVENT_STOP; the
+	 * kernel renews the latter by itself.
 	 */
 	sig = status >> 16 ? 0 : WSTOPSIG(status);
 	(void)ptrace(PTRACE_DETACH, pid, NULL, (long)sig); /* fails if it was killed meanwhile */
 	return r;
 }
 
-/* Only async-signal-safe calls: the caller may have threads, and their locks were copied as they were. */
+/* Only async-signal-safe calls: the caller may have threads, whose locks were copied as they were. */
 __attribute__((noreturn)) static void tracer_main(struct copy *copy, pid_t pid, int pidfd)
 {
 	(void)sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0); /* the caller's deadline dies with it */

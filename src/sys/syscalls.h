@@ -202,6 +202,22 @@ static inline int sys_sched_setaffinity(pid_t pid, size_t size, const unsigned l
 	return (int)sys_result(syscall(SYS_sched_setaffinity, pid, size, mask));
 }
 
+/* Of one process; the system call counts from 40 down to 1. */
+static inline int sys_getpriority(pid_t pid, int *ret_nice)
+{
+	long r = sys_result(syscall(SYS_getpriority, PRIO_PROCESS, pid));
+
+	if (r < 0)
+		return (int)r;
+	*ret_nice = 20 - (int)r;
+	return 0;
+}
+
+static inline int sys_setpriority(pid_t pid, int nice)
+{
+	return (int)sys_result(syscall(SYS_setpriority, PRIO_PROCESS, pid, nice));
+}
+
 #define SYS_IOPRIO_WHO_PROCESS 1 /* ioprio_set(2) has no header */
 
 static inline int sys_ioprio_get(pid_t pid)

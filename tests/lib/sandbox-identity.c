@@ -50,7 +50,7 @@ static int set_number(const char *path, const char *format, long long value, str
 
 	if (value == UNSET)
 		return 0;
-	(void)snprintf(text, sizeof(text), format[0] == 'x' ? "%llx" : "%lld", value);
+	(void)snprintf(text, sizeof(text), format[0] == 'x' ? "0x%llx" : "%lld", value);
 	r = write_file(path, text);
 	return r < 0 ? fail(why, -r, "write %s to %s", text, path) : 0;
 }

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+#
+# bash completion for conjoin. Options stop at TARGET; what follows is completed as a command of its
+# own, but with the files and programs of this side: the container's can't be seen from here.
+# tools/check-options compares the options with those of the program.
+
+_conjoin_exec_flags='--privileged --clear-env --interactive --tty --no-tty --no-stdin --dry-run
+	--json --verbose --debug --help'
+_conjoin_exec_values='--namespaces --cgroup --memory --cpus --pids-limit --root --workdir --user
+	--cap-add --cap-drop --no-new-privs --seccomp --bundle --label --skip --env --env-file
+	--rlimit --oom-score-adj --nice --scheduler --ioprio --affinity --umask --personality
+	--timer-slack --core-filter'
+_conjoin_parts='cgroups rlimits oom-score-adj core-filter scheduler nice ioprio affinity label
+	namespaces root cwd umask personality timer-slack keyring capabilities groups ids seccomp
+	no-new-privs environment'
+
+# Completes the last word of a list with commas.
+_conjoin_list() {
+	local before=
+	[[ $2 == *,* ]] && before=${2%,*},
+	mapfile -t COMPREPLY < <(compgen -P "$before" -W "$1" -- "${2##*,}")
+	compopt -o nospace 2>/dev/null
+}
+
+_conjoin_words() {
+	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+}
+
+_conjoin_files() {
+	mapfile -t COMPREPLY < <(compgen "$1" -- "$2")
+	compopt -o filenames 2>/dev/null
+}
+
+# The value of option $1, of which $2 is typed.
+_conjoin_value() {
+	case $1 in
+	--namespaces) _conjoin_list 'all mnt uts ipc pid net user cgroup time -mnt -uts -ipc -pid
+		-net -user -cgroup -time' "$2" ;;
+	--skip) _conjoin_list "$_conjoin_parts" "$2" ;;
+	--cgroup) _conjoin_words 'target keep own try' "$2" ;;
+	--no-new-privs) _conjoin_words 'yes no' "$2" ;;
+	--seccomp)
+		_conjoin_files -f "$2"
+		mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -W 'auto copy off' -- "$2")
+		;;
+	--scheduler) _conjoin_words 'other batch idle fifo: rr:' "$2" ;;
+	--ioprio) _conjoin_words 'none idle best-effort: realtime:' "$2" ;;
+	--rlimit) _conjoin_words 'as= core= cpu= data= fsize= locks= memlock= msgqueue= nice=
+		nofile= nproc= rss= rtprio= rttime= sigpending= stack=' "$2" ;;
+	--env | -e) mapfile -t COMPREPLY < <(compgen -v -- "$2") ;;
+	--env-file | --bundle) _conjoin_files -f "$2" ;;
+	--workdir | -w | --root) ;; # the container's directories
+	*) ;;
+	esac
+}
+
+# A colon breaks words in bash, so that only what follows it is replaced.
+_conjoin_target() {
+	local scheme=${1%%:*}: rest=${1#*:} prefix=
+
+	[[ $COMP_WORDBREAKS == *:* ]] || prefix=$scheme
+	case $1 in
+	pidfile:*) mapfile -t COMPREPLY < <(compgen -P "$prefix" -f -- "$rest") ;;
+	cgroup:*) mapfile -t COMPREPLY < <(compgen -P "$prefix" -d -- "$rest") ;;
+	comm:*) mapfile -t COMPREPLY < <(
+		compgen -P "$prefix" -W "$(cat /proc/[0-9]*/comm 2>/dev/null)" -- "$rest"
+	) ;;
+	*:*) ;;
+	*)
+		_conjoin_words "self pid: pidfile: comm: cgroup: $(cd /proc && echo [0-9]*)" "$1"
+		[[ ${COMPREPLY[*]} != *: ]] || compopt -o nospace 2>/dev/null
+		;;
+	esac
+}
+
+# The words between "exec" and the one that is being typed: are we still before TARGET?
+_conjoin_exec() {
+	local cur=$1 word expect=''
+	shift
+	for word; do
+		if [[ -n $expect ]]; then
+			[[ $word == '=' ]] && continue # bash cuts --option=value in three
+			expect=
+			continue
+		fi
+		case $word in
+		--*=*) ;;
+		--*) [[ " ${_conjoin_exec_values//[[:space:]]/ } " == *" $word "* ]] && expect=$word ;;
+		-[uwe]) expect=$word ;;
+		-?*) ;;
+		*) # TARGET: the rest is the command, perhaps after --
+			_conjoin_command "$cur"
+			return
+			;;
+		esac
+	done
+	if [[ -n $expect ]]; then
+		[[ $cur == '=' ]] && cur=
+		_conjoin_value "$expect" "$cur"
+	elif [[ $cur == --*=* ]]; then
+		_conjoin_value "${cur%%=*}" "${cur#*=}"
+	elif [[ $cur == -* ]]; then
+		_conjoin_words "$_conjoin_exec_flags $_conjoin_exec_values" "$cur"
+	else
+		_conjoin_target "$cur"
+	fi
+}
+
+_conjoin_command() {
+	mapfile -t COMPREPLY < <(compgen -c -- "$1"; compgen -f -- "$1")
+}
+
+# What bash has cut at colons comes together again: comm, :, nginx.
+_conjoin_joined() {
+	local word
+
+	joined=()
+	for word; do
+		if ((${#joined[@]})) && [[ $word == :* || ${joined[-1]} == *[a-z]: ]]; then
+			joined[-1]+=$word
+		else
+			joined+=("$word")
+		fi
+	done
+}
+
+_conjoin() {
+	local cur=${COMP_WORDS[COMP_CWORD]} joined
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		_conjoin_words 'exec --help --version' "$cur"
+	elif [[ ${COMP_WORDS[1]} == exec ]]; then
+		_conjoin_joined "${COMP_WORDS[@]:2:COMP_CWORD-1}"
+		_conjoin_exec "${joined[-1]}" "${joined[@]:0:${#joined[@]}-1}"
+	fi
+}
+
+complete -F _conjoin conjoin

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+#
+# fish completion for conjoin. tools/check-options compares the options with those of the program.
+
+# Options of exec that take a value in a word of its own: their values are no TARGET.
+set -g __conjoin_values namespaces cgroup memory cpus pids-limit root workdir user cap-add cap-drop \
+    no-new-privs seccomp bundle label skip env env-file rlimit oom-score-adj nice scheduler ioprio \
+    affinity umask personality timer-slack core-filter
+
+# Prints TARGET and all that follows it, of what is typed of `conjoin exec`.
+function __conjoin_operands
+    set --local words (commandline -opc)
+    test (count $words) -ge 2; and test "$words[2]" = exec; or return
+    set --local state options
+    for word in $words[3..-1]
+        if test $state = operands
+            echo $word
+        else if test $state = value
+            set state options
+        else if string match -qr '^--' -- $word
+            contains -- (string sub -s 3 -- $word) $__conjoin_values; and set state value
+        else if contains -- $word -u -w -e
+            set state value
+        else if not string match -qr '^-' -- $word
+            set state operands
+            echo $word
+        end
+    end
+end
+
+# What fish knows of the command, with the programs and files of this side.
+function __conjoin_command
+    set --local operands (__conjoin_operands)
+    complete -C (string join ' ' -- (string escape -- $operands[2..-1]) (commandline -ct))
+end
+
+function __conjoin_before_target
+    __fish_seen_subcommand_from exec; and test (count (__conjoin_operands)) -eq 0
+end
+
+function __conjoin_after_target
+    test (count (__conjoin_operands)) -gt 0
+end
+
+function __conjoin_targets
+    printf 'self\tthis shell\n'
+    printf '%s\n' pid: pidfile: comm: cgroup:
+    __fish_complete_pids
+end
+
+complete -c conjoin -f
+complete -c conjoin -n __fish_use_subcommand -a exec -d 'run a command as if the container itself had started it'
+complete -c conjoin -n __fish_use_subcommand -s h -l help -d 'help'
+complete -c conjoin -n __fish_use_subcommand -s V -l version -d 'the version'
+
+complete -c conjoin -n __conjoin_before_target -a '(__conjoin_targets)'
+complete -c conjoin -n __conjoin_after_target -a '(__conjoin_command)'
+
+complete -c conjoin -n __conjoin_before_target -x -l namespaces -a 'all mnt uts ipc pid net user cgroup time' -d 'join these namespaces'
+complete -c conjoin -n __conjoin_before_target -x -l cgroup -a 'target keep own try' -d 'which cgroups'
+complete -c conjoin -n __conjoin_before_target -x -l memory -d 'limit of an own cgroup'
+complete -c conjoin -n __conjoin_before_target -x -l cpus -d 'limit of an own cgroup'
+complete -c conjoin -n __conjoin_before_target -x -l pids-limit -d 'limit of an own cgroup'
+complete -c conjoin -n __conjoin_before_target -x -l root -d 'root directory, beneath that of the target'
+complete -c conjoin -n __conjoin_before_target -x -s w -l workdir -d 'working directory'
+complete -c conjoin -n __conjoin_before_target -x -s u -l user -d 'user of the target, or numbers'
+complete -c conjoin -n __conjoin_before_target -x -l cap-add -d 'more capabilities than the target has'
+complete -c conjoin -n __conjoin_before_target -x -l cap-drop -d 'capabilities to go without'
+complete -c conjoin -n __conjoin_before_target -l privileged -d 'every capability, no filter, no label'
+complete -c conjoin -n __conjoin_before_target -x -l no-new-privs -a 'yes no' -d 'instead of that of the target'
+complete -c conjoin -n __conjoin_before_target -r -F -l seccomp -a 'auto copy off' -d 'which filter'
+complete -c conjoin -n __conjoin_before_target -r -F -l bundle -d 'the OCI bundle'
+complete -c conjoin -n __conjoin_before_target -x -l label -d 'AppArmor profile or SELinux context'
+complete -c conjoin -n __conjoin_before_target -x -l skip -a 'cgroups rlimits oom-score-adj core-filter scheduler nice ioprio affinity label namespaces root cwd umask personality timer-slack keyring capabilities groups ids seccomp no-new-privs environment' -d 'parts that are not taken on'
+complete -c conjoin -n __conjoin_before_target -x -s e -l env -a '(set -nx)' -d 'set a variable'
+complete -c conjoin -n __conjoin_before_target -r -F -l env-file -d 'variables from a file'
+complete -c conjoin -n __conjoin_before_target -l clear-env -d 'begin with an empty environment'
+complete -c conjoin -n __conjoin_before_target -x -l rlimit -a 'as= core= cpu= data= fsize= locks= memlock= msgqueue= nice= nofile= nproc= rss= rtprio= rttime= sigpending= stack=' -d 'a resource limit'
+complete -c conjoin -n __conjoin_before_target -x -l oom-score-adj -d '-1000 to 1000'
+complete -c conjoin -n __conjoin_before_target -x -l nice -d '-20 to 19'
+complete -c conjoin -n __conjoin_before_target -x -l scheduler -a 'other batch idle fifo: rr:' -d 'policy'
+complete -c conjoin -n __conjoin_before_target -x -l ioprio -a 'none idle best-effort: realtime:' -d 'io class'
+complete -c conjoin -n __conjoin_before_target -x -l affinity -d 'processors'
+complete -c conjoin -n __conjoin_before_target -x -l umask -d 'file mode creation mask'
+complete -c conjoin -n __conjoin_before_target -x -l personality -d 'execution domain'
+complete -c conjoin -n __conjoin_before_target -x -l timer-slack -d 'nanoseconds'
+complete -c conjoin -n __conjoin_before_target -x -l core-filter -d 'what a core dump holds'
+complete -c conjoin -n __conjoin_before_target -s i -l interactive -d 'read the terminal on stdin also without a pty'
+complete -c conjoin -n __conjoin_before_target -s t -l tty -d 'make a pty'
+complete -c conjoin -n __conjoin_before_target -s T -l no-tty -d 'make no pty'
+complete -c conjoin -n __conjoin_before_target -l no-stdin -d 'stdin is /dev/null'
+complete -c conjoin -n __conjoin_before_target -l dry-run -d 'print the plan and do nothing'
+complete -c conjoin -n __conjoin_before_target -l json -d 'with --dry-run, as JSON'
+complete -c conjoin -n __conjoin_before_target -s v -l verbose -d 'log each step'
+complete -c conjoin -n __conjoin_before_target -s D -l debug -d 'the same as --verbose'
+complete -c conjoin -n __conjoin_before_target -s h -l help -d 'help'
