@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "sys/proc.h"
+#include "sys/spawn.h"
 #include "sys/syscalls.h"
 
 enum { STATUS_LIMIT = 4 << 20 };
@@ -89,8 +90,10 @@ void cj_child_free(struct cj_child *child)
 		return;
 	if (!child->ended && cj_child_signal(child, SIGKILL) == 0)
 		(void)cj_child_wait(child, &end, NULL);
+	process_end(&child->watchdog); /* first: the end of the pipe is its call to kill */
 	close_fd(&child->pidfd);
 	close_fd(&child->life);
+	close_fd(&child->life_r);
 	own_cgroups_done(&child->own);
 	free(child);
 }

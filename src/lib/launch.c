@@ -16,6 +16,7 @@
 #include "lib/report.h"
 #include "lib/starting.h"
 #include "lib/target.h"
+#include "lib/watchdog.h"
 #include "sys/spawn.h"
 #include "sys/syscalls.h"
 
@@ -91,7 +92,7 @@ static int make_stage(struct starting *s, bool *ret_attach_unified, struct cj_er
 	close_fd(&s->report_w);
 	if (s->stage > 0)
 		return 0;
-	if (i < 0)
+	if (i < 0 || *ret_attach_unified)
 		return cj_fail(err, -s->stage, "make the stage process");
 	cj_hint(err, "--cgroup keep stays in the caller's cgroups");
 	return cj_fail(err, -s->stage, "join unified cgroup %s", s->plan->cgroups[i].directory);
@@ -331,6 +332,8 @@ static void give_child(struct starting *s, struct cj_child *child)
 	child->pid = s->child;
 	child->pidfd = take_fd(&s->child_fd);
 	child->life = take_fd(&s->life_w);
+	child->life_r = take_fd(&s->life_r);
+	child->watchdog = -EBADF;
 	child->own = s->own;
 	child->pending = s->pending;
 	s->own = (struct own_cgroups)OWN_CGROUPS_INIT;
@@ -362,6 +365,13 @@ int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, str
 	}
 	reap_stage(&s);
 	give_child(&s, child);
+	if (options->threaded) { /* there is no parent death signal then */
+		r = watchdog_start(child, err);
+		if (r < 0) {
+			cj_child_free(child);
+			return r;
+		}
+	}
 	*ret = child;
 	return 0;
 }

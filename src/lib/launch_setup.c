@@ -163,7 +163,6 @@ int starting_set_up(struct starting *s, bool attach_unified, struct cj_error *er
 		r = io_write_all(s->life_w, "", 1);
 		if (r < 0)
 			r = cj_fail(err, -r, "release the stage process");
-		close_fd(&s->life_r);
 	}
 	return r;
 }

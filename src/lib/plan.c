@@ -129,12 +129,13 @@ bool plan_skips(struct planning *p, enum part part)
 
 int plan_wants_read(struct planning *p, enum part part, struct cj_error *err)
 {
-	int code = p->facts->target.unread[part];
+	int code = p->facts->target.unread[part], own = p->facts->ours.unread[part];
 
-	if (code == 0)
+	if (code == 0 && own == 0)
 		return 0;
 	cj_hint(err, "--skip %s leaves it out", part_name(part));
-	return cj_fail(err, code, "read the target's %s", part_name(part));
+	return cj_fail(err, code ? code : own, "read %s %s", code ? "the target's" : "our own",
+		       part_name(part));
 }
 
 bool plan_has_step(const struct cj_plan *plan, enum part part)

@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "lib/child.h"
+#include "lib/watchdog.h"
 
 enum { CHUNK = 16384, FDS = 2 + 2 * CJ_RELAYS_MAX, AGAIN_MS = 100 };
 
@@ -202,8 +202,17 @@ int cj_session_run(struct cj_child *child, struct cj_session_options *options, s
 		options->relays[i] = (struct cj_relay){-1, -1, 0};
 	}
 	send_pending(child);
-	while (!session.ended && r >= 0)
-		r = wait_once(&session, session.kept_from_us ? AGAIN_MS : -1, err);
+	while (!session.ended && r >= 0) {
+		bool guarded = child->watchdog >= 0;
+
+		r = wait_once(&session,
+			      session.kept_from_us ? AGAIN_MS
+			      : guarded		   ? -1
+						   : WATCHDOG_AFTER_MS,
+			      err);
+		if (r == 0 && !guarded)
+			r = watchdog_start(child, err);
+	}
 	if (r >= 0)
 		r = drain(&session, err);
 	return r < 0 ? r : cj_child_wait(child, ret, err);

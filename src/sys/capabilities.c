@@ -14,6 +14,7 @@
 #include "sys/syscalls.h"
 
 #define NUMBERS 64
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 
 uint64_t capabilities_all(void)
 {
@@ -36,7 +37,8 @@ static int parse_word(const char *word, size_t length, uint64_t *set)
 		return -EINVAL;
 	memcpy(name + 4, word + skip, length - skip);
 	name[4 + length - skip] = '\0';
-	if (cap_from_name(name, &number) < 0)
+	/* libcap would take a name with anything behind it. */
+	if (name[4 + strspn(name + 4, NAME_CHARACTERS)] || cap_from_name(name, &number) < 0)
 		return -EINVAL;
 	*set |= CAPABILITY(number);
 	return 0;

@@ -38,6 +38,8 @@ int pidref_open(pid_t pid, struct pidref *ret, struct cj_error *err)
 
 	ref.pid = pid;
 	ref.fd = sys_pidfd_open(pid, 0);
+	if (ref.fd == -ENOENT) /* what a thread's number gets since 6.15; EINVAL before */
+		ref.fd = -EINVAL;
 	if (ref.fd < 0)
 		return cj_fail(err, -ref.fd, "open process %d%s", pid,
 			       ref.fd == -EINVAL ? ", which is a thread of another" : "");

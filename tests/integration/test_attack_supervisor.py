@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""What a hostile container does to the processes that enter it can't hurt the one that stays outside:
+it doesn't hang, isn't made to lie, and nothing is left. Not here: what is seen inside (test_attack.py)."""
+
+import os
+import pty
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lib import proc
+from lib.attack import FULL, ROUNDS, arena, hosts, stop_attack  # noqa: F401
+from lib.poll import wait_for
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+FEW = max(ROUNDS // 5, 50)
+OURS, KILLED = 125, 128 + signal.SIGKILL
+RAN = (0, b"ran\n", b"")
+CAPS = "docker,sys_ptrace"
+
+
+def storm(arena, box, rounds, options=(), **more):
+    return arena.storm(arena.enter(box.pid, "echo", "ran", options=options), rounds, **more)
+
+
+def lies(results):
+    """Neither ran and said so, nor was killed, nor failed with a word about it."""
+    return [
+        (status, out, err) for status, out, err in results
+        if not (status == 0 and out == b"ran\n" or status == KILLED or status == OURS and err)
+    ]
+
+
+def unprintable(results):
+    """Bytes that a terminal would act on."""
+    return [err for _, _, err in results
+            if any(byte < 32 and byte != 10 or 127 <= byte < 160 for byte in ascii_only(err))]
+
+
+def ascii_only(text):
+    """Without the characters of UTF-8 that are more than a byte: those are spelled right or not."""
+    return [ord(c) for c in text.decode(errors="surrogateescape")]
+
+
+@pytest.mark.parametrize("attack", ["kill", "stop"])
+def test_a_command_that_is_signalled_before_it_runs_isnt_reported_as_done(arena, attack):
+    box = arena.container(attack, caps="docker")
+    results = storm(arena, box, FEW)
+    _, caught, _ = stop_attack(box)
+    assert lies(results) == []
+    assert caught > 0
+    assert any(status != 0 for status, _, _ in results)
+
+
+@pytest.mark.parametrize("options", [[], ["--verbose"]])
+def test_forged_reports_are_neither_believed_nor_printed_as_they_are(arena, options):
+    box = arena.container("forge", "forge", caps=CAPS)
+    results = storm(arena, box, FEW, options)
+    _, caught, _ = stop_attack(box)
+    assert lies(results) == []
+    assert unprintable(results) == []
+    assert [err for _, _, err in results if b"\nconjoin: all is well" in err] == []
+    assert caught > FEW / 20
+    assert any(b"forged" in err for _, _, err in results)  # else none of them came through
+
+
+@pytest.mark.parametrize("attack", ["unreaped", "mute"])
+def test_a_tracer_inside_cant_make_the_start_hang(arena, attack):
+    box = arena.container(attack, caps=CAPS)
+    results = storm(arena, box, 12, deadline=20)
+    _, _, traced = stop_attack(box)
+    assert traced > 0
+    assert [status for status, _, _ in results if status == "hung"] == []
+    assert lies(results) == []
+
+
+if FULL:  # as long as the supervisor's own deadline
+
+    @pytest.mark.parametrize("attack", ["hold", "drain"])
+    def test_a_stolen_report_pipe_costs_the_deadline_at_most(arena, attack):
+        box = arena.container(attack, caps=CAPS)
+        results = storm(arena, box, 4, deadline=50)
+        _, caught, _ = stop_attack(box)
+        assert caught > 0
+        assert [status for status, _, _ in results if status == "hung"] == []
+        assert lies(results) == []
+
+
+def test_a_flood_of_reports_doesnt_kill_a_process_that_isnt_ours(arena):
+    """The forger names processes of the host: one that stands by must not be touched."""
+    bystander = subprocess.Popen(["sleep", "100000"])
+    try:
+        box = arena.container("forge", caps=CAPS)
+        storm(arena, box, FEW)
+        stop_attack(box)
+        assert bystander.poll() is None and proc.alive(bystander.pid)
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def run_at_a_terminal(words, rounds):
+    """Runs a command `rounds` times in a session that has a terminal, 0 to 2 being pipes."""
+    reader, writer = os.pipe()
+    pid, master = pty.fork()
+    if pid == 0:
+        try:
+            null = os.open("/dev/null", os.O_RDONLY)
+            os.dup2(writer, 1)
+            os.dup2(writer, 2)
+            os.dup2(null, 0)
+            for _ in range(rounds):
+                subprocess.run(words, stdin=subprocess.DEVNULL, close_fds=False, check=False)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as f:
+        out = f.read()
+    os.waitpid(pid, 0)
+    os.close(master)
+    return out
+
+
+def test_the_callers_terminal_isnt_in_reach_of_a_tracer(arena):
+    box = arena.container("look", "trace", caps="all")
+    out = run_at_a_terminal(arena.enter(box.pid, "echo", "ran"), FEW)
+    found, _, traced = stop_attack(box)
+    assert out.count(b"ran") == FEW
+    assert traced > 0
+    assert [line for line in found if "terminal" in line or "session" in line] == []
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_that_is_stopped_from_inside_can_still_be_ended_from_outside(arena, sig):
+    box = arena.container("kill")  # it only kills what comes from now on: none does
+    stop_attack(box)
+    process = arena.popen(arena.enter(box.pid, "sleep", "100000"))
+    try:
+        command = wait_for(lambda: children(process.pid), what="the command")[0]
+        wait_for(lambda: proc.status(command)["Name"] == "sleep")
+        os.kill(command, signal.SIGSTOP)
+        process.send_signal(sig)
+        os.kill(command, signal.SIGCONT)
+        assert process.wait(10) == 128 + sig
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def children(pid):
+    return [int(word) for word in proc.read(pid, f"task/{pid}/children").split()]
+
+
+def test_nothing_is_left_when_the_container_dies_while_it_is_entered(arena):
+    for _ in range(8):
+        box = arena.container("look", caps=CAPS)
+        entering = [arena.popen(arena.enter(box.pid, "sleep", "100000")) for _ in range(4)]
+        deadline = time.monotonic() + 20
+        box.stop()
+        for process in entering:
+            _, err = process.communicate(timeout=max(deadline - time.monotonic(), 1))
+            assert process.returncode in (OURS, KILLED), err
