@@ -28,7 +28,7 @@ static const char *reason(int code)
 	case ENOTUNIQ:
 		return "More than one match";
 	case EXDEV:
-		return "Out of bounds";
+		return "Out of reach of the root";
 	default:
 		return strerror(code);
 	}

@@ -12,6 +12,12 @@
 
 #define NO_ID ((uid_t)-1) /* credentials(7): no user or group has it */
 
+/* "+" and "-" begin lines for NIS, which glibc's reader turns into entries of uid 0. */
+static bool is_nis(const char *name)
+{
+	return name[0] == '+' || name[0] == '-';
+}
+
 void account_done(struct account *account)
 {
 	free(account->name);
@@ -38,8 +44,8 @@ static int find_account(const struct bytes *passwd, const char *name, uid_t uid,
 	while (file && fgetpwent_r(file, &entry, buf, passwd->size + 64, &found) == 0) {
 		struct account account = {.uid = entry.pw_uid, .gid = entry.pw_gid};
 
-		if (entry.pw_uid == NO_ID || entry.pw_gid == NO_ID)
-			continue; /* setresuid(2) would take it for "leave as it is" */
+		if (entry.pw_uid == NO_ID || entry.pw_gid == NO_ID || is_nis(entry.pw_name))
+			continue; /* setresuid(2) would take -1 for "leave as it is" */
 		if (name ? strcmp(entry.pw_name, name) != 0 : entry.pw_uid != uid)
 			continue;
 		account.name = strdup(entry.pw_name);
@@ -92,7 +98,8 @@ static int is_named(const struct group *group, void *data)
 {
 	struct by_name *search = data;
 
-	if (group->gr_gid == NO_ID || strcmp(group->gr_name, search->name) != 0)
+	if (group->gr_gid == NO_ID || is_nis(group->gr_name) ||
+	    strcmp(group->gr_name, search->name) != 0)
 		return 0;
 	search->gid = group->gr_gid;
 	return 1;
@@ -136,7 +143,8 @@ static int add_if_member(const struct group *group, void *data)
 {
 	struct membership *membership = data;
 
-	for (char **member = group->gr_mem; *member && group->gr_gid != NO_ID; member++)
+	for (char **member = group->gr_mem;
+	     *member && group->gr_gid != NO_ID && !is_nis(group->gr_name); member++)
 		if (strcmp(*member, membership->name) == 0)
 			return add_gid(membership, group->gr_gid);
 	return 0;

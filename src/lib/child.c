@@ -84,12 +84,10 @@ int cj_child_wait(struct cj_child *child, struct cj_exit *ret, struct cj_error *
 
 void cj_child_free(struct cj_child *child)
 {
-	struct cj_exit end;
-
 	if (!child)
 		return;
-	if (!child->ended && cj_child_signal(child, SIGKILL) == 0)
-		(void)cj_child_wait(child, &end, NULL);
+	if (!child->ended)
+		process_end(&child->pidfd);
 	process_end(&child->watchdog); /* first: the end of the pipe is its call to kill */
 	close_fd(&child->pidfd);
 	close_fd(&child->life);

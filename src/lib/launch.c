@@ -158,19 +158,22 @@ static int64_t now_ms(void)
 
 /*
  * Signals that mean "stop that" end a launch that hangs; others are kept for the command. Without it
- * a container that stops our child could make us deaf for the whole deadline.
+ * a container that stops our child could make us deaf for the whole deadline. Once execve is all that
+ * is left the command may be running already, so the first one is kept for it, too.
  */
-static int take_signals(struct starting *s, struct cj_error *err)
+static int take_signal(struct starting *s, struct cj_error *err)
 {
 	static const uint64_t ending = UINT64_C(1) << SIGINT | UINT64_C(1) << SIGTERM |
 				       UINT64_C(1) << SIGHUP | UINT64_C(1) << SIGQUIT;
 	struct signalfd_siginfo info;
+	bool again;
 
 	if (io_read(s->options->signals, &info, sizeof(info)) != sizeof(info) ||
 	    info.ssi_signo > 63)
 		return 0;
+	again = s->pending & ending;
 	s->pending |= UINT64_C(1) << info.ssi_signo;
-	if (ending >> info.ssi_signo & 1)
+	if ((ending >> info.ssi_signo & 1) && (!s->executes || again))
 		return cj_fail(err, EINTR, "start the command: signal %u came meanwhile",
 			       info.ssi_signo);
 	return 0;
@@ -184,39 +187,42 @@ static int look_around(struct starting *s, int64_t end, struct cj_error *err)
 	return check_frozen(s, err);
 }
 
-/* Until the pipe ends: execve has closed the child's end, or nobody is left to hold it. */
+/* Returns 1 when the pipe has ended: execve has closed the child's end, or nobody holds it. */
+static int take_next_report(struct starting *s, struct cj_error *err)
+{
+	struct report report;
+	int r = report_receive(s->report_r, &report);
+
+	if (r == -EAGAIN)
+		return 0;
+	if (r == 0)
+		return 1;
+	return r < 0 ? cj_fail(err, -r, "listen to the command's process")
+		     : take_report(s, &report, err);
+}
+
 static int listen_to_end(struct starting *s, struct cj_error *err)
 {
 	int64_t end = now_ms() + DEADLINE_MS;
+	int r = 0;
 
-	for (;;) {
+	while (r == 0) {
 		struct pollfd fds[2] = {
 			{.fd = s->report_r, .events = POLLIN},
 			{.fd = s->options->signals, .events = POLLIN},
 		};
-		int ready = poll(fds, 2, SLICE_MS), r = 0;
-		struct report report;
+		int ready = poll(fds, 2, SLICE_MS);
 
 		if (ready < 0 && errno != EINTR)
 			return cj_fail(err, errno, "wait for the command to start");
 		if (ready <= 0 || s->reports > REPORTS_EXPECTED)
 			r = look_around(s, end, err);
-		if (r == 0 && ready > 0 && fds[1].revents)
-			r = take_signals(s, err);
-		if (r < 0)
-			return r;
-		if (ready <= 0 || !fds[0].revents)
-			continue;
-		r = report_receive(s->report_r, &report);
-		if (r == 0)
-			return 0;
-		if (r == -EAGAIN)
-			continue;
-		r = r < 0 ? cj_fail(err, -r, "listen to the command's process")
-			  : take_report(s, &report, err);
-		if (r < 0)
-			return r;
+		if (r == 0 && ready > 0 && fds[0].revents) /* first: it may say that it runs */
+			r = take_next_report(s, err);
+		else if (r == 0 && ready > 0 && fds[1].revents)
+			r = take_signal(s, err);
 	}
+	return r < 0 ? r : 0;
 }
 
 /* What ended a process of ours. It's a zombie that its tracer, if it has one, may keep from us. */

@@ -91,9 +91,11 @@ static int open_cgroups(struct starting *s, struct cj_error *err)
 		s->cgroups[i] = cgroup_open(cgroup->directory);
 		if (s->cgroups[i] >= 0)
 			continue;
-		if (!cgroup->try_only)
+		if (!cgroup->try_only) {
+			cj_hint(err, "--cgroup keep stays in the caller's cgroups");
 			return cj_fail(err, -s->cgroups[i], "join %s cgroup %s", cgroup->name,
 				       cgroup->directory);
+		}
 		starting_log(s, CJ_LOG_WARNING, "cgroups %s: left out, %s can't be opened: %s",
 			     cgroup->name, cgroup->directory, strerror(-s->cgroups[i]));
 	}

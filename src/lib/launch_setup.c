@@ -4,6 +4,7 @@
  * cgroup mounts and its /proc, which the stage gives up next.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -105,7 +106,10 @@ static int set_policy(struct starting *s, struct cj_error *err)
 	attr.size = offsetof(struct scheduling, sched_util_min); /* the first version's */
 	r = sys_sched_setattr(s->stage, &attr);
 	if (r == -EPERM && attr.sched_priority)
-		cj_hint(err, "its cpu cgroup may have no real-time budget: --skip scheduler");
+		cj_hint(err, "%s: --skip scheduler goes without",
+			s->plan->facts.ours.status.effective & CAPABILITY(CAP_SYS_NICE)
+				? "its cpu cgroup may have no real-time budget"
+				: "needs CAP_SYS_NICE");
 	if (r < 0)
 		return cj_fail(err, -r, "set scheduler %s", scheduler_name(attr.sched_policy));
 	starting_log(s, CJ_LOG_STEP, "scheduler: set %s", scheduler_name(attr.sched_policy));
@@ -126,7 +130,7 @@ static int set_scheduling(struct starting *s, struct cj_error *err)
 			return cj_fail(err, -r, "set nice %d", plan->nice);
 		starting_log(s, CJ_LOG_STEP, "nice: set %d", plan->nice);
 	}
-	if (plan_has_step(plan, PART_SCHEDULER)) {
+	if (plan_has_step(plan, PART_SCHEDULER) && plan->sched.sched_priority) {
 		r = set_policy(s, err);
 		if (r < 0)
 			return r;
@@ -150,8 +154,13 @@ static int set_scheduling(struct starting *s, struct cj_error *err)
 
 int starting_set_up(struct starting *s, bool attach_unified, struct cj_error *err)
 {
-	int r = attach(s, attach_unified, err);
+	int r = 0;
 
+	/* A cpu cgroup without real-time budget takes no real-time process, so first to be none. */
+	if (plan_has_step(s->plan, PART_SCHEDULER) && !s->plan->sched.sched_priority)
+		r = set_policy(s, err);
+	if (r == 0)
+		r = attach(s, attach_unified, err);
 	if (r == 0)
 		r = set_limits(s, err);
 	if (r == 0)

@@ -177,7 +177,7 @@ static int take_options(const struct cj_exec_options *options, struct cj_exec_op
 int plan_make(struct cj_target *target, struct facts *facts, const struct cj_exec_options *options,
 	      struct cj_plan **ret, struct cj_error *err)
 {
-	struct planning p = {.options = options};
+	struct planning p = {.options = options, .account = ACCOUNT_INIT};
 	int r = 0;
 
 	p.plan = calloc(1, sizeof(*p.plan));
@@ -193,6 +193,7 @@ int plan_make(struct cj_target *target, struct facts *facts, const struct cj_exe
 		r = parts_parse(options->skip, &p.skip, err);
 	if (r == 0)
 		r = decide(&p, err);
+	account_done(&p.account);
 	if (r < 0) {
 		cj_plan_free(p.plan);
 		return r;

@@ -12,6 +12,7 @@
 
 #include <conjoin/plan.h>
 
+#include "lib/accounts.h"
 #include "lib/facts.h"
 #include "lib/part.h"
 #include "sys/capabilities.h"
@@ -92,7 +93,8 @@ struct planning {
 	struct cj_plan *plan;
 	const struct facts *facts;
 	const struct cj_exec_options *options;
-	uint32_t skip; /* 1 << part */
+	uint32_t skip;		/* 1 << part */
+	struct account account; /* of the command's uid, where the target's passwd knows it */
 };
 
 /* The decisions, in the order in which cj_plan_exec() makes them; each in the file of its subject. */

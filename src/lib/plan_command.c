@@ -183,9 +183,11 @@ static bool is_login_shell(const char *shell)
 	return base && strcmp(base, "/nologin") != 0 && strcmp(base, "/false") != 0;
 }
 
-static int find_account(struct planning *p, struct account *ret)
+/* The user that was asked for is known by name: more than one can have the number. */
+static int find_account(struct planning *p)
 {
-	int r = account_by_uid(&p->facts->passwd, p->plan->uid[1], ret);
+	int r = p->options->user ? 0
+				 : account_by_uid(&p->facts->passwd, p->plan->uid[1], &p->account);
 
 	return r == -ENOENT ? 0 : r;
 }
@@ -227,21 +229,20 @@ static void decide_shell(struct planning *p, const struct account *account, cons
 
 int plan_command(struct planning *p, struct cj_error *err)
 {
-	_cleanup_(account_done) struct account account = ACCOUNT_INIT;
 	const char *const *argv = p->options->argv;
 	struct env env = {.entries = NULL};
 	const char *path;
-	int r = find_account(p, &account);
+	int r = find_account(p);
 
 	if (r < 0)
 		return cj_fail(err, -r, "look up uid %u", p->plan->uid[1]);
-	r = make_env(p, &env, &account, err);
+	r = make_env(p, &env, &p->account, err);
 	p->plan->env = (char **)plan_own(p->plan, env.entries);
 	if (r < 0)
 		return r;
 	path = env_get(&env, "PATH");
 	if (!argv || !argv[0]) {
-		decide_shell(p, &account, path ? path : DEFAULT_PATH);
+		decide_shell(p, &p->account, path ? path : DEFAULT_PATH);
 	} else {
 		p->plan->argv = copy_argv(p->plan, argv);
 		if (!p->plan->argv)

@@ -158,7 +158,6 @@ static int decide_groups(struct planning *p, const gid_t *groups, size_t n, bool
 struct asked_user {
 	uid_t uid;
 	gid_t gid;
-	struct account account; /* of the uid, where passwd knows it */
 	bool has_group;
 };
 
@@ -170,17 +169,17 @@ static int find_user(struct planning *p, const char *name, struct asked_user *us
 
 	if (parse_u64(name, 0, UINT32_MAX - 1, &n) == 0) {
 		user->uid = (uid_t)n;
-		r = account_by_uid(&p->facts->passwd, user->uid, &user->account);
+		r = account_by_uid(&p->facts->passwd, user->uid, &p->account);
 		if (r == 0)
-			user->gid = user->account.gid;
+			user->gid = p->account.gid;
 		return r == -ENOENT ? 0 : r; /* a number needs no entry */
 	}
-	r = name[0] ? account_by_name(&p->facts->passwd, name, &user->account) : -ENOENT;
+	r = name[0] ? account_by_name(&p->facts->passwd, name, &p->account) : -ENOENT;
 	if (r < 0)
 		return cj_fail(err, r == -ENOENT ? EINVAL : -r,
 			       "user \"%s\", whom the target's /etc/passwd doesn't know", name);
-	user->uid = user->account.uid;
-	user->gid = user->account.gid;
+	user->uid = p->account.uid;
+	user->gid = p->account.gid;
 	return 0;
 }
 
@@ -227,7 +226,7 @@ static int groups_of_user(struct planning *p, const struct asked_user *user, str
 	int r;
 
 	if (!user->has_group) {
-		r = groups_of(&p->facts->group, user->account.name, user->gid, &groups, &n);
+		r = groups_of(&p->facts->group, p->account.name, user->gid, &groups, &n);
 		if (r < 0)
 			return cj_fail(err, -r, "look up the groups of %s", p->options->user);
 		if (!plan_own(p->plan, groups))
@@ -238,12 +237,11 @@ static int groups_of_user(struct planning *p, const struct asked_user *user, str
 
 static int ids_of_user(struct planning *p, struct cj_error *err)
 {
-	struct asked_user user = {.account = ACCOUNT_INIT};
+	struct asked_user user = {.uid = 0};
 	int r = parse_user(p, &user, err);
 
 	if (r == 0)
 		r = groups_of_user(p, &user, err);
-	account_done(&user.account);
 	if (r < 0)
 		return r;
 	for (int i = 0; i < 4; i++) {

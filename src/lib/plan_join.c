@@ -101,7 +101,11 @@ static int decide_root(struct planning *p, struct cj_error *err)
 	if (plan_skips(p, PART_ROOT))
 		return 0;
 	p->plan->root = p->options->root;
-	if (!in_target_view(p) && !p->options->root) {
+	if (!in_target_view(p) && p->options->root)
+		return cj_fail(err, EINVAL,
+			       "change root to %s of the target without its mnt namespace",
+			       p->options->root);
+	if (!in_target_view(p)) {
 		plan_note(p, PART_ROOT, "/", "nothing", "the mnt namespace isn't joined");
 		return 0;
 	}

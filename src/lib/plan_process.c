@@ -159,6 +159,13 @@ static int decide_number(struct planning *p, const struct number *number, int64_
 	} else {
 		if (plan_skips(p, number->part))
 			return 0;
+		if (number->part == PART_TIMER_SLACK &&
+		    p->facts->target.unread[number->part] == EPERM) {
+			/* Of another process it's told to CAP_SYS_NICE only; hardly anybody changes it. */
+			plan_note(p, number->part, "", "warn",
+				  "unreadable without CAP_SYS_NICE, ours is kept");
+			return 0;
+		}
 		r = plan_wants_read(p, number->part, err);
 		if (r < 0)
 			return r;

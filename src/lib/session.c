@@ -11,7 +11,7 @@
 #include "base/io.h"
 #include "lib/watchdog.h"
 
-enum { CHUNK = 16384, FDS = 2 + 2 * CJ_RELAYS_MAX, AGAIN_MS = 100 };
+enum { CHUNK = 16384, FDS = 2 + 2 * CJ_RELAYS_MAX, AGAIN_MS = 100, AGAIN_TRIES = 20 };
 
 /* One relay and what it has read but not written yet. */
 struct flow {
@@ -25,7 +25,7 @@ struct session {
 	const struct cj_session_options *options;
 	struct flow flows[CJ_RELAYS_MAX];
 	bool ended;
-	bool kept_from_us; /* dead, but a tracer inside hasn't let go of it: asked again now and then */
+	int kept_from_us; /* dead, but a tracer inside hasn't let go of it: how often we asked */
 };
 
 static void flow_close(struct flow *flow)
@@ -128,7 +128,11 @@ static int wait_once(struct session *session, int timeout, struct cj_error *err)
 		if (r < 0)
 			return r;
 		session->ended = r == 1;
-		session->kept_from_us = r == 0;
+		session->kept_from_us = r == 1 ? 0 : session->kept_from_us + 1;
+		if (session->kept_from_us > AGAIN_TRIES)
+			return cj_fail(err, EBUSY,
+				       "wait for the command, which has ended: a process "
+				       "that traces it keeps how");
 	}
 	if (fds[1].revents)
 		take_signal(session);
@@ -195,7 +199,8 @@ int cj_session_run(struct cj_child *child, struct cj_session_options *options, s
 
 	session.child = child;
 	session.options = options;
-	session.ended = session.kept_from_us = false;
+	session.ended = false;
+	session.kept_from_us = 0;
 	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
 		session.flows[i].relay = options->relays[i];
 		session.flows[i].start = session.flows[i].end = 0;

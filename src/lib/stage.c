@@ -148,10 +148,27 @@ static int join(const struct launch *launch, struct cj_error *err)
 	return r < 0 ? join_each(launch, err) : 0;
 }
 
+/*
+ * A directory that isn't below the root of our (by now the target's) mount namespace: getcwd(2) says
+ * so by a path that doesn't begin with a slash.
+ */
+static int check_reachable(struct cj_error *err, const char *what, const char *name)
+{
+	char path[PATH_MAX];
+	int r = sys_getcwd(path, sizeof(path));
+
+	if (r < 0)
+		return cj_fail(err, -r, "change %s to %s", what, name);
+	return path[0] == '/' ? 0 : cj_fail(err, EXDEV, "change %s to %s", what, name);
+}
+
 static int change_root(const struct launch *launch, struct cj_error *err)
 {
 	const struct cj_plan *plan = launch->plan;
-	int fd = plan->facts.root_fd;
+	const char *name = plan->root			  ? plan->root
+			   : plan->facts.target.root.path ? plan->facts.target.root.path
+							  : "/";
+	int fd = plan->facts.root_fd, r;
 
 	if (!plan_has_step(plan, PART_ROOT))
 		return STEP_NOTHING;
@@ -160,43 +177,29 @@ static int change_root(const struct launch *launch, struct cj_error *err)
 		if (fd < 0)
 			return cj_fail(err, -fd, "open root %s", plan->root);
 	}
-	if (fchdir(fd) < 0 || chroot(".") < 0)
-		return cj_fail(err, errno, "change root to %s",
-			       plan->root ? plan->root : plan->facts.target.root.path);
-	return 0;
-}
-
-/*
- * A working directory that can't be reached from the root is a way out of the container, or into
- * the host: CVE-2024-21626. getcwd(2) says so by a path that doesn't begin with a slash.
- */
-static int check_cwd(const char *name, struct cj_error *err)
-{
-	char path[PATH_MAX];
-	int r = sys_getcwd(path, sizeof(path));
-
-	if (r < 0) {
-		cj_hint(err, "-w / begins at the root");
-		return cj_fail(err, -r, "change directory to %s", name);
-	}
-	if (path[0] != '/') {
-		cj_hint(err, "-w / begins at the root");
-		return cj_fail(err, EXDEV, "change directory to %s, which is outside of the root",
-			       name);
-	}
-	return 0;
+	if (fchdir(fd) < 0)
+		return cj_fail(err, errno, "change root to %s", name);
+	/* The target may have changed its mount namespace since it was looked at. */
+	r = check_reachable(err, "root", name);
+	if (r < 0)
+		return r;
+	return chroot(".") < 0 ? cj_fail(err, errno, "change root to %s", name) : 0;
 }
 
 static int change_cwd(const struct launch *launch, struct cj_error *err)
 {
 	const struct cj_plan *plan = launch->plan;
-	const char *name = plan->cwd ? plan->cwd : plan->facts.target.cwd.path;
+	const char *name = plan->cwd			 ? plan->cwd
+			   : plan->facts.target.cwd.path ? plan->facts.target.cwd.path
+							 : "the target's";
 
 	if (!plan_has_step(plan, PART_CWD))
 		return STEP_NOTHING;
+	cj_hint(err, "-w / begins at the root");
 	if ((plan->cwd ? chdir(plan->cwd) : fchdir(plan->facts.cwd_fd)) < 0)
 		return cj_fail(err, errno, "change directory to %s", name);
-	return check_cwd(name, err);
+	/* One outside of the root is a way out of the container, or into the host: CVE-2024-21626. */
+	return check_reachable(err, "directory", name);
 }
 
 static int set_small_things(const struct launch *launch, struct cj_error *err)

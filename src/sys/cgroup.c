@@ -256,6 +256,15 @@ static const char *path_below(const char *path, const char *root)
 	return strcmp(path, "/") == 0 ? "" : path;
 }
 
+/* Later lines are later mounts: one on the same point covers what was there. */
+static bool is_covered(const struct cgroup_mounts *mounts, size_t i)
+{
+	for (size_t later = i + 1; later < mounts->n; later++)
+		if (strcmp(mounts->mounts[later].point, mounts->mounts[i].point) == 0)
+			return true;
+	return false;
+}
+
 int cgroup_directory(const struct cgroup_mounts *mounts, const struct cgroup_entry *entry,
 		     char **ret)
 {
@@ -265,7 +274,7 @@ int cgroup_directory(const struct cgroup_mounts *mounts, const struct cgroup_ent
 		const struct cgroup_mount *mount = &mounts->mounts[i];
 		const char *below;
 
-		if (!same_hierarchy(mount, entry))
+		if (!same_hierarchy(mount, entry) || is_covered(mounts, i))
 			continue;
 		below = path_below(entry->path, mount->root);
 		if (below)

@@ -27,6 +27,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "sys/proc.h"
 #include "sys/seccomp.h"
 #include "sys/syscalls.h"
 
@@ -88,13 +89,37 @@ static bool has_ended(int pidfd)
 	return poll(&p, 1, 0) != 0;
 }
 
+enum { SEIZE_TRIES = 200, SEIZE_PAUSE_MS = 5 };
+
+static int seize(pid_t pid)
+{
+	return ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0 ? -errno : 0;
+}
+
+static bool is_traced(pid_t pid)
+{
+	static const char field[] = "\nTracerPid:\t";
+	_cleanup_fd_ int proc = -EBADF;
+	char text[4096];
+	const char *at;
+
+	if (proc_open(pid, &proc, NULL) < 0 ||
+	    proc_read_small(proc, "status", text, sizeof(text)) < 0)
+		return false;
+	at = strstr(text, field);
+	return at && at[sizeof(field) - 1] != '0';
+}
+
 static int trace(struct copy *copy, pid_t pid, int pidfd)
 {
 	int r, status, sig;
 
 	copy->step = STEP_ATTACH;
-	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0)
-		return -errno;
+	/* EPERM may mean that another has it for the moment, another copy of ours say. */
+	for (int i = 0; (r = seize(pid)) == -EPERM && is_traced(pid) && i < SEIZE_TRIES; i++)
+		(void)poll(NULL, 0, SEIZE_PAUSE_MS);
+	if (r < 0)
+		return r;
 	if (has_ended(pidfd)) /* so that number may be another's, and our exit lets go of it */
 		return -ESRCH;
 	copy->step = STEP_STOP;

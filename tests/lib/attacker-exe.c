@@ -7,6 +7,7 @@
  */
 #include "attacker.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sys/mount.h>
@@ -81,23 +82,49 @@ static void try_all(void)
 	}
 }
 
-void attack_exe(const struct attacker *a, struct victim *v)
+static void keep(int fd)
 {
-	int fd = openat(v->proc, "exe", O_PATH | O_CLOEXEC);
-
-	if (fd >= 0 && is_own_mount(a, fd))
-		close_fd(&fd);
-	if (fd < 0)
-		return;
-	(*a->caught)++;
-	try_to_write(fd, "");
-	try_mounts(fd);
-	try_bind(fd);
 	if (n_kept >= KEPT)
 		(void)close(kept[n_kept % KEPT]);
 	kept[n_kept++ % KEPT] = fd;
 	if (n_kept % KEPT == 0)
 		try_all();
+}
+
+/* Tries it at once, and keeps it for later; takes the fd over. */
+static void attack_file(const struct attacker *a, int fd)
+{
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || is_own_mount(a, fd)) {
+		close_fd(&fd);
+		return;
+	}
+	(*a->caught)++;
+	try_to_write(fd, "");
+	try_mounts(fd);
+	try_bind(fd);
+	keep(fd);
+}
+
+/* What it has mapped: a program of ours that serves as an ELF interpreter is no "exe". */
+static void attack_mappings(const struct attacker *a, int proc)
+{
+	int fd = openat(proc, "map_files", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			attack_file(a, openat(dirfd(dir), entry->d_name, O_PATH | O_CLOEXEC));
+}
+
+void attack_exe(const struct attacker *a, struct victim *v)
+{
+	attack_file(a, openat(v->proc, "exe", O_PATH | O_CLOEXEC));
+	if (v->number % 2)
+		attack_mappings(a, v->proc);
+	attack_file(a, openat(v->proc, "exe", O_PATH | O_CLOEXEC));
 }
 
 void exe_finish(const struct attacker *a)

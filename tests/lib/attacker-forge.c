@@ -41,6 +41,16 @@ void attack_stop(const struct attacker *a, struct victim *v)
 	send_signal(v, v->number % 2 ? SIGCONT : SIGKILL);
 }
 
+/* Stopped for good, but not what is a command already. */
+void attack_halt(const struct attacker *a, struct victim *v)
+{
+	send_signal(v, SIGSTOP);
+	if (is_foreign_exe(a, v->proc))
+		(*a->caught)++;
+	else
+		send_signal(v, SIGKILL);
+}
+
 /* The write end of a pipe of it, other than stdio; -EBADF if there is none. */
 static int steal_pipe(const struct victim *v)
 {

@@ -155,15 +155,10 @@ void judge_identity(const struct attacker *a, int proc, const char *who)
 			finding("%s goes without no_new_privs", who);
 	}
 	if (read_at(proc, "stat", text, sizeof(text)) > 0 && (at = strrchr(text, ')'))) {
-		int group = 0, session = 0, tty = 0;
+		int tty = 0;
 
-		if (sscanf(at, ") %*c %*d %d %d %d", &group, &session, &tty) == 3) {
-			/* 0: it has a number outside only */
-			if (group == 0 || session == 0)
-				finding("%s is in the caller's session or process group", who);
-			if (tty != 0)
-				finding("%s has the caller's terminal", who);
-		}
+		if (sscanf(at, ") %*c %*d %*d %*d %d", &tty) == 1 && tty != 0)
+			finding("%s has the caller's terminal", who);
 	}
 }
 

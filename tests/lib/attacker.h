@@ -25,6 +25,8 @@
 
 #define ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
+#define TTY "/tmp/tty" /* what /dev/tty is, made by ourselves */
+
 enum { MOUNTS_MAX = 256, NAMESPACES = 8 };
 
 /* What a process of this container looks like: what differs from it came from outside. */
@@ -80,7 +82,7 @@ void victim_done(struct victim *v);
 typedef void attack(const struct attacker *a, struct victim *v);
 
 attack attack_look, attack_exe, attack_trace, attack_unreaped, attack_kill, attack_stop,
-	attack_forge, attack_hold, attack_drain, attack_mute;
+	attack_forge, attack_hold, attack_drain, attack_mute, attack_halt;
 
 /* Tries once more what was kept, when everybody has gone. */
 void exe_finish(const struct attacker *a);

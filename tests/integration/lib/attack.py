@@ -64,10 +64,12 @@ class Arena:
             words.append("--confined")
         return self.start(words + list(attacks), **options)
 
-    def start(self, command, **options):
+    def start(self, command=(), **options):
+        """A container that runs `command`, an attacker; without: one that is quiet."""
         box = Sandbox(self.sandbox_program, self.rootfs, command, **options)
         self.boxes.append(box)
-        wait_for(lambda: "READY" in box.stderr(), what="the attacker")
+        if command:
+            wait_for(lambda: "READY" in box.stderr(), what="the attacker")
         return box
 
     def stop(self):

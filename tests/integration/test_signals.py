@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""Signals that reach the supervisor reach the command, its death takes the command along, and it
+stays where it was. Not here: keys of a terminal (test_terminal.py)."""
+
+import os
+import select
+import signal
+import subprocess
+
+import pytest
+
+from lib import proc
+from lib.poll import wait_for
+from lib.sandbox import Sandbox
+
+DEADLINE = 15
+FORWARDED = [
+    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
+    signal.SIGWINCH, signal.SIGALRM, signal.SIGVTALRM, signal.SIGIO, signal.SIGPWR, signal.SIGURG,
+    signal.SIGRTMIN, signal.SIGRTMIN + 1, signal.SIGRTMAX - 1, signal.SIGRTMAX,
+]
+
+
+@pytest.fixture(scope="module")
+def box(sandbox_program, rootfs):
+    box = Sandbox(sandbox_program, rootfs, caps="docker")
+    yield box
+    box.stop()
+
+
+class Running:
+    """A command that has said "ready"."""
+
+    def __init__(self, conjoin, box, script, options=()):
+        self.process = conjoin.popen("exec", *options, box.pid, "sh", "-c", script,
+                                     stdout=subprocess.PIPE)
+        self.supervisor = self.process.pid
+        assert self.line() == "ready"
+
+    def line(self):
+        assert select.select([self.process.stdout], [], [], DEADLINE)[0], "said nothing"
+        return self.process.stdout.readline().decode().strip()
+
+    def command(self):
+        """Its PID here, once it is the only child of the supervisor: the stage has gone."""
+        return wait_for(lambda: only_child(self.supervisor), what="the command alone")
+
+    def send(self, number):
+        self.process.send_signal(number)
+
+    def wait(self):
+        return self.process.wait(DEADLINE)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def only_child(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        found = f.read().split()
+    return int(found[0]) if len(found) == 1 else None
+
+
+@pytest.fixture
+def start(conjoin, box):
+    made = []
+
+    def run(script, options=()):
+        made.append(Running(conjoin, box, script, options))
+        return made[-1]
+
+    yield run
+    for one in made:
+        one.close()
+
+
+@pytest.mark.parametrize("number", FORWARDED)
+def test_a_signal_that_we_get_reaches_the_command(start, number):
+    running = start(
+        f"trap 'echo caught; exit 33' {int(number)}; echo ready; while :; do sleep 0.01; done"
+    )
+    running.command()
+    running.send(number)
+    assert running.line() == "caught"
+    assert running.wait() == 33
+
+
+def test_a_signal_that_comes_as_soon_as_the_command_runs_reaches_it(conjoin, box):
+    for _ in range(100):
+        running = Running(conjoin, box, "trap 'exit 33' TERM; echo ready; while :; do sleep 0.01; done")
+        running.send(signal.SIGTERM)
+        status = running.wait()
+        running.close()
+        assert status == 33
+
+
+@pytest.mark.parametrize("number", [
+    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGALRM, signal.SIGRTMIN,
+])
+def test_a_signal_that_ends_the_command_ends_us_in_order(start, number):
+    running = start("ulimit -c 0; echo ready; exec sleep 1000")
+    wait_for(lambda: proc.read(running.command(), "cmdline").startswith(b"sleep"))
+    running.send(number)
+    assert running.wait() == 128 + number
+
+
+def test_signals_arent_lost_though_many_come(start):
+    running = start("n=0; trap 'n=$((n+1)); echo $n' USR1; echo ready; while :; do sleep 0.01; done")
+    for number in range(1, 51):
+        running.send(signal.SIGUSR1)
+        assert running.line() == str(number)
+    running.send(signal.SIGTERM)
+    assert running.wait() == 128 + signal.SIGTERM
+
+
+def test_a_signal_goes_to_the_command_and_not_to_its_children(start):
+    running = start("trap 'echo mine' USR1; sh -c 'trap \"echo childs\" USR1; "
+                    "while :; do sleep 0.01; done' & child=$!; trap 'kill $child; exit 0' TERM;"
+                    " echo ready; while :; do sleep 0.01; done")
+    running.send(signal.SIGUSR1)
+    assert running.line() == "mine"
+    running.send(signal.SIGTERM)
+    assert running.wait() == 0
+    assert running.process.stdout.read() == b""
+
+
+def test_stopping_us_doesnt_stop_the_command_and_we_can_be_continued(conjoin, start, box):
+    running = start("echo ready; while [ ! -e /go ]; do sleep 0.01; done; rm /go; exit 3")
+    command = running.command()
+    running.send(signal.SIGSTOP)
+    wait_for(lambda: proc.stat_fields(running.supervisor)[0] == "T")
+    assert conjoin.exec(box, "touch", "/go").returncode == 0
+    wait_for(lambda: proc.stat_fields(command)[0] == "Z")
+    running.send(signal.SIGCONT)
+    assert running.wait() == 3
+
+
+def test_a_command_that_stops_itself_isnt_taken_for_ended(start):
+    running = start("echo ready; kill -STOP $$; exit 5")
+    command = running.command()
+    wait_for(lambda: proc.stat_fields(command)[0] == "T")
+    assert running.process.poll() is None
+    os.kill(command, signal.SIGCONT)
+    assert running.wait() == 5
+
+
+@pytest.mark.parametrize("options", [[], ["-u", "app"], ["--namespaces", "all,-pid"],
+                                     ["--cgroup", "keep"], ["--no-new-privs", "yes"]])
+def test_killing_us_kills_the_command(start, options):
+    running = start("trap '' HUP INT TERM PIPE; echo ready; while :; do sleep 0.1; done", options)
+    command = running.command()
+    running.send(signal.SIGKILL)
+    running.wait()
+    wait_for(lambda: not proc.alive(command), what="end of the command")
+
+
+def test_killing_us_kills_a_command_that_leads_a_session_with_children(start, box, conjoin):
+    running = start("sh -c 'echo $$ >/child; trap \"\" HUP; while :; do sleep 0.1; done' & "
+                    "while [ ! -s /child ]; do sleep 0.01; done; echo ready; wait")
+    command = running.command()
+    assert int(proc.stat_fields(command)[3]) == command
+    running.send(signal.SIGKILL)
+    running.wait()
+    wait_for(lambda: not proc.alive(command), what="end of the command")
+    assert conjoin.exec(box, "sh", "-c", "kill -9 $(cat /child); rm /child; exit 0").returncode == 0
+
+
+def test_killing_us_kills_a_command_with_a_pty(conjoin, box):
+    running = conjoin.popen("exec", "-t", box.pid, "sh", "-c", "trap '' HUP; echo ready; sleep 1000",
+                            stdout=subprocess.PIPE)
+    assert running.stdout.readline().strip() == b"ready"
+    command = wait_for(lambda: only_child(running.pid))
+    running.kill()
+    running.communicate(timeout=DEADLINE)
+    wait_for(lambda: not proc.alive(command), what="end of the command")
+
+
+def test_our_end_at_any_moment_leaves_nothing_behind(conjoin, box):
+    """Killed after a number of steps that differs each time: no_leaks tells what is left."""
+    for delay in range(60):
+        running = conjoin.popen("exec", box.pid, "sleep", "1000", stderr=subprocess.DEVNULL)
+        for _ in range(delay * 40):
+            if running.poll() is not None:
+                break
+        running.kill()
+        running.wait()
+    wait_for(lambda: b"sleep" not in everything_inside(box), what="end of the commands")
+
+
+def everything_inside(box):
+    found = b""
+    for pid in proc.pids():
+        try:
+            if proc.namespaces(pid).get("pid") == box.ns()["pid"]:
+                found += proc.read(pid, "cmdline")
+        except OSError:
+            pass
+    return found
+
+
+def test_the_supervisor_stays_in_its_own_namespaces_and_cgroups(start, box):
+    before = proc.namespaces(), proc.cgroups()
+    running = start("echo ready; exec sleep 1000")
+    supervisor = proc.namespaces(running.supervisor), proc.cgroups(running.supervisor)
+    command = proc.namespaces(running.command()), proc.cgroups(running.command())
+    assert supervisor == before
+    assert command == (box.ns(), box.cgroups())
+    for name in ("root", "cwd"):
+        assert os.readlink(f"/proc/{running.supervisor}/{name}") == os.readlink(f"/proc/self/{name}")
+    status, ours = proc.status(running.supervisor), proc.status("self")
+    for name in ("Uid", "Gid", "Groups", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp"):
+        assert status[name] == ours[name]
+
+
+def test_only_the_supervisor_stays_beside_the_command(start):
+    running = start("echo ready; exec sleep 1000")
+    command = running.command()
+    assert os.listdir(f"/proc/{running.supervisor}/task") == [str(running.supervisor)]
+    assert int(proc.stat_fields(command)[1]) == running.supervisor
+
+
+def test_the_supervisor_survives_the_targets_end_and_reports_the_commands(conjoin, sandbox):
+    box = sandbox()
+    running = Running(conjoin, box, "trap '' TERM; echo ready; while :; do sleep 0.1; done")
+    os.kill(box.pid, signal.SIGKILL)
+    try:
+        assert running.wait() == 128 + signal.SIGKILL
+    finally:
+        running.close()

@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: MIT
+"""No terminal of the caller's gets into a container: ptys, relays, modes. Each test has a host
+terminal of its own, whose other side it holds. Not here: pipes and files (test_stdio.py)."""
+
+import fcntl
+import os
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+from lib import proc
+from lib.failure import assert_failed
+from lib.poll import wait_for
+from lib.sandbox import Sandbox
+
+DEADLINE = 15
+TTY, PIPE, NULL = "tty", "pipe", "null"
+
+
+@pytest.fixture(scope="module")
+def box(sandbox_program, rootfs):
+    box = Sandbox(sandbox_program, rootfs, env=["TERM=of-the-target"])
+    yield box
+    box.stop()
+
+
+class Terminal:
+    """A terminal, and conjoin run on it as a shell would: in a session of its own, the foreground
+    group (unless `background`). `fds` says what each of 0 to 2 is."""
+
+    def __init__(self, conjoin, size=(24, 80)):
+        self.conjoin, self.running, self.seen = conjoin, None, b""
+        self.master, self.slave = os.openpty()
+        self.resize(*size)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def start(self, *args, fds=(TTY, TTY, TTY), background=False, env=None):
+        def lead():
+            os.setsid()
+            fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
+
+        command = [self.conjoin.path, "exec", *map(str, args)]
+        if background:
+            command = ["/bin/sh", "-c", 'set -m; "$@" & wait $!', "sh", *command]
+        kinds = {TTY: self.slave, PIPE: subprocess.PIPE, NULL: subprocess.DEVNULL}
+        stdio = dict(zip(("stdin", "stdout", "stderr"), (kinds[fd] for fd in fds)))
+        self.running = subprocess.Popen(
+            command, preexec_fn=lead, pass_fds=[self.slave], env=env or dict(os.environ), **stdio,
+        )
+
+    def read_until(self, text):
+        """What the terminal shows, until it holds `text`."""
+        end = time.monotonic() + DEADLINE
+        while text not in self.seen:
+            left = end - time.monotonic()
+            readable = left > 0 and select.select([self.master], [], [], left)[0]
+            assert readable, f"waited in vain for {text}: {self.seen}"
+            self.seen += os.read(self.master, 65536)
+        found, _, self.seen = self.seen.partition(text)
+        return found + text
+
+    def type(self, data):
+        os.write(self.master, data)
+
+    def wait(self):
+        """The exit status. Goes on reading: a terminal that nobody reads is full some day."""
+        def ended():
+            if select.select([self.master], [], [], 0)[0]:
+                self.seen += os.read(self.master, 65536)
+            return self.running.poll() is not None
+
+        wait_for(ended, DEADLINE, "end of conjoin")
+        while select.select([self.master], [], [], 0)[0]:
+            self.seen += os.read(self.master, 65536)
+        return self.running.returncode
+
+    def mode(self):
+        return termios.tcgetattr(self.slave)
+
+    def device(self):
+        return os.fstat(self.slave).st_rdev
+
+    def close(self):
+        if self.running:
+            self.running.kill()
+            self.running.wait()
+            for pipe in (self.running.stdin, self.running.stdout, self.running.stderr):
+                if pipe:
+                    pipe.close()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.fixture
+def terminal(conjoin):
+    one = Terminal(conjoin)
+    yield one
+    one.close()
+
+
+def command_of(supervisor):
+    def find():
+        with open(f"/proc/{supervisor}/task/{supervisor}/children", encoding="ascii") as f:
+            for pid in f.read().split():
+                try:
+                    if os.readlink(f"/proc/{pid}/exe").endswith("/busybox"):
+                        return int(pid)
+                except OSError:
+                    pass
+        return None
+    return wait_for(find, DEADLINE, "the command")
+
+
+def test_a_pty_is_made_when_stdin_and_stdout_are_terminals(terminal, box):
+    terminal.start(box.pid, "sh", "-c", "tty; stat -c %F,%t $(tty); exit 7")
+    shown = terminal.read_until(b"character special file,88")
+    assert b"/dev/pts/" in shown
+    assert terminal.wait() == 7
+
+
+def test_its_device_is_one_of_the_containers_own(terminal, box):
+    terminal.start(box.pid, "sh", "-c", "tty; read x")
+    name = terminal.read_until(b"\n").strip().decode()
+    inside = os.stat(f"/proc/{box.pid}/root{name}")
+    command = command_of(terminal.running.pid)
+    for fd in range(3):
+        found = os.stat(f"/proc/{command}/fd/{fd}")
+        assert (found.st_rdev, found.st_dev) == (inside.st_rdev, inside.st_dev)
+        assert found.st_dev != os.fstat(terminal.slave).st_dev
+    terminal.type(b"\r")
+    assert terminal.wait() == 0
+
+
+def test_the_pty_is_the_controlling_terminal_of_a_new_session(terminal, box):
+    terminal.start(box.pid, "sh", "-c", "echo ready >/dev/tty; read x")
+    terminal.read_until(b"ready")
+    command = command_of(terminal.running.pid)
+    session, tty_nr = proc.stat_fields(command)[3:5]
+    assert int(session) == command
+    assert int(tty_nr) == os.stat(f"/proc/{command}/fd/0").st_rdev
+    terminal.type(b"\r")
+    assert terminal.wait() == 0
+
+
+def test_the_ptys_owner_is_the_commands_user(terminal, box):
+    terminal.start("-u", "app", box.pid, "sh", "-c", "stat -c %U $(tty) && echo x >$(tty) && exit 9")
+    terminal.read_until(b"app")
+    assert terminal.wait() == 9
+
+
+@pytest.mark.parametrize("option, fds, has", [
+    ([], (TTY, TTY, NULL), True), ([], (TTY, PIPE, TTY), False), ([], (PIPE, TTY, TTY), False),
+    ([], (NULL, TTY, TTY), False), (["-T"], (TTY, TTY, TTY), False),
+    (["-i"], (TTY, TTY, TTY), True), (["-i", "-T"], (TTY, TTY, TTY), False),
+    (["-t"], (TTY, TTY, TTY), True), (["-it"], (TTY, TTY, TTY), True),
+    (["--no-stdin"], (TTY, TTY, TTY), False), (["-t"], (NULL, TTY, TTY), True),
+    (["-t", "-T"], (TTY, TTY, TTY), False), (["-T", "-t"], (TTY, TTY, TTY), True),
+    (["-t", "--no-stdin"], (TTY, TTY, TTY), True),
+])
+def test_whether_there_is_a_pty(terminal, box, option, fds, has):
+    terminal.start(*option, box.pid, "sh", "-c", "(: </dev/tty) 2>/dev/null; exit $?", fds=fds)
+    assert (terminal.wait() == 0) == has
+
+
+def test_a_pty_also_without_any_terminal_when_asked_for(conjoin, box):
+    done = conjoin.exec(box, "sh", "-c", "tty; exit 7", options=["-t"])
+    assert done.returncode == 7 and done.stdout.startswith("/dev/pts/")
+
+
+@pytest.mark.parametrize("fds", [
+    (TTY, TTY, TTY), (TTY, TTY, PIPE), (TTY, PIPE, TTY), (PIPE, TTY, TTY), (TTY, PIPE, PIPE),
+    (PIPE, TTY, PIPE), (PIPE, PIPE, TTY),
+])
+def test_no_terminal_of_ours_is_inside(conjoin, box, fds):
+    for option in ([], ["-i"], ["-t"], ["-T"], ["-i", "-T"], ["--no-stdin"]):
+        terminal = Terminal(conjoin)
+        try:
+            terminal.start(*option, box.pid, "sleep", "1000", fds=fds)
+            assert_has_no_terminal_of_ours(terminal)
+        finally:
+            terminal.close()
+
+
+def assert_has_no_terminal_of_ours(terminal):
+    command = command_of(terminal.running.pid)
+    ours = (os.fstat(terminal.slave).st_dev, terminal.device())
+    for fd in os.listdir(f"/proc/{command}/fd"):
+        found = os.stat(f"/proc/{command}/fd/{fd}")
+        assert (found.st_dev, found.st_rdev) != ours
+        assert found.st_rdev != os.makedev(5, 0)  # /dev/tty, which is the host's as well
+    session = int(proc.stat_fields(command)[3])
+    assert session == command != os.getsid(terminal.running.pid)
+
+
+def test_what_is_written_without_a_pty_reaches_the_terminal(terminal, box):
+    terminal.start("-T", box.pid, "sh", "-c", "echo out; echo err >&2; test -t 1; exit $?")
+    terminal.read_until(b"out\r\n")
+    assert terminal.wait() == 1
+
+
+def test_keys_arent_read_without_a_pty(terminal, box):
+    terminal.type(b"typed ahead\n")
+    terminal.start("-T", box.pid, "cat")
+    assert terminal.wait() == 0
+    os.set_blocking(terminal.slave, False)
+    assert os.read(terminal.slave, 100) == b"typed ahead\n"
+
+
+def test_keys_arent_read_when_stdout_is_a_pipe_to_a_pager(terminal, box):
+    terminal.type(b"q\n")
+    terminal.start(box.pid, "cat", "/etc/hostname", "-", fds=(TTY, PIPE, TTY))
+    assert terminal.running.stdout.read() == b"sandbox\n"
+    assert terminal.wait() == 0
+    os.set_blocking(terminal.slave, False)
+    assert os.read(terminal.slave, 100) == b"q\n"
+
+
+def test_keys_are_read_without_a_pty_when_asked_for(terminal, box):
+    terminal.start("-i", "-T", box.pid, "sh", "-c", "read x; echo got $x")
+    command_of(terminal.running.pid)
+    terminal.type(b"word\n")
+    terminal.read_until(b"got word")
+    assert terminal.wait() == 0
+
+
+def test_keys_can_be_read_while_stdout_is_a_pipe_when_asked_for(terminal, box):
+    terminal.start("-i", box.pid, "cat", fds=(TTY, PIPE, TTY))
+    terminal.type(b"word\n\x04")
+    assert terminal.running.stdout.read() == b"word\n"
+    assert terminal.wait() == 0
+
+
+def test_the_mode_is_raw_meanwhile_and_as_before_afterwards(terminal, box):
+    before = terminal.mode()
+    terminal.start(box.pid, "sh", "-c", "echo ready; read x; exit 3")
+    terminal.read_until(b"ready")
+    wait_for(lambda: not terminal.mode()[3] & (termios.ICANON | termios.ECHO | termios.ISIG))
+    terminal.type(b"\r")
+    assert terminal.wait() == 3
+    assert terminal.mode() == before
+
+
+@pytest.mark.parametrize("args, status", [
+    (["-w", "/nope", "TARGET", "true"], 125), (["TARGET", "nope"], 127), (["TARGET", "/etc"], 126),
+])
+def test_the_mode_is_as_before_after_a_failure_and_the_error_is_seen(terminal, box, args, status):
+    before = terminal.mode()
+    terminal.start(*[box.pid if arg == "TARGET" else arg for arg in args])
+    assert terminal.wait() == status
+    assert terminal.mode() == before
+    assert terminal.seen.startswith(b"conjoin: exec") and terminal.seen.count(b"\r\n") <= 2
+
+
+def test_the_mode_is_as_before_after_a_signal_ended_the_command(terminal, box):
+    before = terminal.mode()
+    terminal.start(box.pid, "sh", "-c", "echo ready; kill -9 $$")
+    assert terminal.wait() == 128 + signal.SIGKILL
+    assert terminal.mode() == before
+
+
+def test_a_terminal_isnt_touched_without_a_pty(terminal, box):
+    before = terminal.mode()
+    terminal.start("-T", box.pid, "sh", "-c", "echo ready; exec sleep 1000")
+    terminal.read_until(b"ready")
+    assert terminal.mode() == before
+
+
+def test_the_size_is_ours_and_follows_it(terminal, box):
+    terminal.resize(31, 97)
+    terminal.start(box.pid, "sh", "-c",
+                   "trap 'stty size' WINCH; stty size; while :; do read x && exit 5; done")
+    terminal.read_until(b"31 97")
+    terminal.resize(45, 120)
+    terminal.read_until(b"45 120")
+    terminal.type(b"\r")
+    assert terminal.wait() == 5
+
+
+def test_term_is_the_callers_with_a_pty_and_the_targets_without(terminal, box):
+    terminal.start(box.pid, "sh", "-c", "echo [$TERM]", env={**os.environ, "TERM": "of-the-caller"})
+    terminal.read_until(b"[of-the-caller]")
+    terminal.wait()
+
+
+def test_term_is_the_targets_without_a_pty(conjoin, box):
+    done = conjoin.exec(box, "sh", "-c", "echo $TERM", env={**os.environ, "TERM": "of-the-caller"})
+    assert done.stdout == "of-the-target\n"
+
+
+def test_ctrl_c_goes_to_the_foreground_inside_and_not_to_us(terminal, box):
+    terminal.start(box.pid, "sh", "-c", "trap 'echo caught' INT; echo ready; cat; exit 4")
+    terminal.read_until(b"ready")
+    wait_for(lambda: not terminal.mode()[3] & termios.ISIG)
+    terminal.type(b"\x03")
+    terminal.read_until(b"caught")
+    assert terminal.wait() == 4
+
+
+def test_ctrl_c_ends_a_command_without_a_pty(terminal, box):
+    terminal.start("-T", box.pid, "sh", "-c", "echo ready; exec sleep 1000")
+    terminal.read_until(b"ready")
+    wait_for(lambda: proc.read(command_of(terminal.running.pid), "cmdline").startswith(b"sleep"))
+    os.kill(terminal.running.pid, signal.SIGINT)
+    assert terminal.wait() == 128 + signal.SIGINT
+
+
+def test_a_background_job_gets_no_pty_and_leaves_the_mode_alone(terminal, box):
+    before = terminal.mode()
+    terminal.start(box.pid, "sh", "-c", "test -t 0 || test -t 1; exit $((10 + $?))", background=True)
+    assert terminal.wait() == 11
+    assert terminal.mode() == before
+
+
+def test_bytes_come_through_a_raw_pty_as_they_are(terminal, box):
+    terminal.start(box.pid, "sh", "-c", "stty raw -echo; echo ready; head -c 256 | md5sum")
+    terminal.read_until(b"ready")
+    terminal.type(bytes(range(256)))
+    terminal.read_until(b"e2c865db4162bed963bfaa9ef6ac18f0")
+    assert terminal.wait() == 0
+
+
+def test_much_output_arrives_whole_though_the_command_has_ended(terminal, box):
+    terminal.start(box.pid, "sh", "-c", "seq 1 50000; exit 6")
+    shown = terminal.read_until(b"50000\r\n")
+    assert shown.split() == [b"%d" % n for n in range(1, 50001)]
+    assert terminal.wait() == 6
+
+
+def test_much_output_without_a_pty_arrives_whole(terminal, box):
+    terminal.start("-T", box.pid, "sh", "-c", "seq 1 50000; exit 6")
+    shown = terminal.read_until(b"50000\r\n")
+    assert shown.split() == [b"%d" % n for n in range(1, 50001)]
+    assert terminal.wait() == 6
+
+
+@pytest.mark.parametrize("option", [[], ["-T"]])
+def test_a_background_process_that_holds_the_output_doesnt_keep_us(terminal, box, option):
+    terminal.start(*option, box.pid, "sh", "-c", "trap '' HUP; sleep 1000 & echo =$!=; exit 3")
+    assert terminal.wait() == 3
+    inside = terminal.read_until(b"=\r\n").split(b"=")[1].decode()
+    done = terminal.conjoin.exec(box, "kill", "-9", inside)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("option", [[], ["-T"]])
+def test_a_background_process_that_writes_without_end_doesnt_keep_us(terminal, box, option):
+    terminal.start(*option, box.pid, "sh", "-c", "trap '' HUP; yes & echo =$!= >/number; exit 3")
+    try:
+        assert terminal.wait() == 3
+    finally:
+        terminal.conjoin.exec(box, "sh", "-c", 'kill -9 $(tr -d = </number); exit 0')
+
+
+def test_keys_cant_be_pushed_into_our_terminal(terminal, box):
+    """TIOCSTI on whatever is open inside: nothing may turn up in the host's terminal."""
+    terminal.start("-T", box.pid, "sleep", "1000")
+    command = command_of(terminal.running.pid)
+    held = [os.readlink(f"/proc/{command}/fd/{fd}") for fd in os.listdir(f"/proc/{command}/fd")]
+    assert [name for name in held if "pts" in name or "tty" in name] == []
+    assert int(proc.stat_fields(command)[4]) == 0  # and no controlling terminal to open /dev/tty by
+
+
+def test_a_container_without_devpts_has_a_pty_all_the_same(terminal, box):
+    assert terminal.conjoin.exec(
+        box, "umount", "/dev/pts", options=["--privileged"]).returncode == 0
+    try:
+        terminal.start(box.pid, "sh", "-c", "test -t 0 && test -t 1 && echo yes; exit 8")
+        terminal.read_until(b"yes")
+        assert terminal.wait() == 8
+    finally:
+        terminal.conjoin.exec(
+            box, "mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666,mode=0620", "devpts",
+            "/dev/pts", options=["--privileged"])
+
+
+def test_a_hostile_devpts_is_not_believed(conjoin, sandbox, rootfs):
+    box = sandbox()
+    script = "umount /dev/pts; rm -f /dev/pts/*; mkfifo /dev/pts/ptmx 2>&1; exit 0"
+    assert conjoin.exec(box, "sh", "-c", script, options=["--privileged"]).returncode == 0
+    terminal = Terminal(conjoin)
+    try:
+        terminal.start(box.pid, "sh", "-c", "test -t 0; exit $((20 + $?))")
+        assert terminal.wait() == 20
+    finally:
+        terminal.close()
+
+
+def test_assert_failed_is_told_on_a_terminal_in_one_line(terminal, box):
+    terminal.start("-T", box.pid, "nope", fds=(TTY, PIPE, PIPE))
+    _, error = terminal.running.communicate(timeout=DEADLINE)
+    terminal.running.stderr = error
+    assert_failed(terminal.running, 127, "execute nope")
+    terminal.running.stderr = None
