@@ -33,6 +33,7 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: %s TARGET\n", argv[0]);
 		return 2;
 	}
+	options.explain = true; /* else there are rows for warnings only */
 	r = cj_target_open(argv[1], &target, &err);
 	if (r == 0)
 		r = cj_plan_exec(target, &options, &plan, &err);

@@ -48,6 +48,7 @@ struct cj_exec_options {
 	const char *terminal;	/* TERM of the caller, used with a pty; NULL: none */
 	const char *cap_add;	/* "NET_ADMIN,SYS_PTRACE" or "all" */
 	const char *cap_drop;
+	bool explain;		    /* the plan tells every step in its rows, not only warnings */
 	bool privileged;	    /* every capability, no seccomp filter, no LSM label */
 	const char *no_new_privs;   /* "yes" or "no"; NULL: the target's */
 	const char *seccomp;	    /* auto, copy, off, or a file; NULL is auto */
@@ -97,7 +98,7 @@ struct cj_plan_row {
 	bool lacking;	    /* needed, and we don't have it */
 };
 
-/* The rows, `*ret_count` of them. */
+/* The rows, `*ret_count` of them: all that there is to tell with `explain`, else warnings. */
 const struct cj_plan_row *cj_plan_rows(const struct cj_plan *plan, size_t *ret_count);
 
 /* The command that will run: argv as it is passed to execve(2). */

@@ -253,6 +253,7 @@ int cmd_exec(struct cli *cli, int argc, char **argv)
 	if (arguments.json && !arguments.dry_run)
 		return cli_usage(cli, "--json goes with --dry-run");
 	cli->verbose = arguments.verbose || arguments.debug;
+	arguments.exec.explain = cli->verbose || arguments.dry_run;
 	if (take_operands(cli, &arguments, argc - first, argv + first) != 0)
 		return EXIT_OURS;
 	if (complete(&arguments, &env, &err) < 0 || execute(cli, &arguments, &status, &err) < 0)

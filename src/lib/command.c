@@ -139,7 +139,7 @@ static void describe(int code, const char *path, const struct cj_plan *plan, str
 {
 	if (code == ENOENT) {
 		err->status = 127;
-		(void)cj_fail(err, code, "execute %s", plan->command);
+		(void)cj_fail(err, code, "execute %s", plan->command[0] ? plan->command : "\"\"");
 	} else {
 		err->status = 126;
 		if (code == EACCES && is_directory(path))

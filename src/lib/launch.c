@@ -139,12 +139,17 @@ static int take_report(struct starting *s, const struct report *report, struct c
 
 static int check_frozen(const struct starting *s, struct cj_error *err)
 {
-	for (size_t i = 0; i < s->n_cgroups; i++)
-		if (s->cgroups[i] >= 0 &&
-		    cgroup_is_frozen(s->cgroups[i], s->plan->cgroups[i].unified) == 1 &&
-		    !s->plan->cgroups[i].own)
+	for (size_t i = 0; i < s->n_cgroups; i++) {
+		const struct plan_cgroup *cgroup = &s->plan->cgroups[i];
+		_cleanup_fd_ int directory = -EBADF;
+
+		if (s->cgroups[i] < 0 || cgroup->own)
+			continue;
+		directory = cgroup_open(cgroup->directory);
+		if (directory >= 0 && cgroup_is_frozen(directory, cgroup->unified) == 1)
 			return cj_fail(err, EBUSY, "the target was paused meanwhile (%s cgroup)",
-				       s->plan->cgroups[i].name);
+				       cgroup->name);
+	}
 	return 0;
 }
 
@@ -291,7 +296,7 @@ static void thaw(const struct starting *s)
 	if (!entry || s->n_cgroups == 0 ||
 	    cgroup_directory(&s->plan->facts.mounts, entry, &directory) < 0)
 		return;
-	fd = cgroup_open(directory);
+	fd = cgroup_open_procs(directory);
 	if (fd < 0)
 		return;
 	if (s->stage > 0)

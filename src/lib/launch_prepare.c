@@ -88,7 +88,8 @@ static int open_cgroups(struct starting *s, struct cj_error *err)
 
 		if (cgroup->own)
 			continue;
-		s->cgroups[i] = cgroup_open(cgroup->directory);
+		s->cgroups[i] = cgroup->unified ? cgroup_open(cgroup->directory)
+						: cgroup_open_procs(cgroup->directory);
 		if (s->cgroups[i] >= 0)
 			continue;
 		if (!cgroup->try_only) {

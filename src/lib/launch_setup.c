@@ -13,6 +13,14 @@
 #include "lib/starting.h"
 #include "sys/syscalls.h"
 
+/* Where it couldn't be born in it. */
+static int attach_unified_late(const struct starting *s, const struct plan_cgroup *cgroup)
+{
+	_cleanup_fd_ int procs = cgroup_open_procs(cgroup->directory);
+
+	return procs < 0 ? procs : cgroup_attach(procs, s->stage);
+}
+
 static int attach(struct starting *s, bool attach_unified, struct cj_error *err)
 {
 	for (size_t i = 0; i < s->n_cgroups; i++) {
@@ -21,7 +29,8 @@ static int attach(struct starting *s, bool attach_unified, struct cj_error *err)
 
 		if (s->cgroups[i] < 0 || (cgroup->unified && !attach_unified))
 			continue;
-		r = cgroup_attach(s->cgroups[i], s->stage);
+		r = cgroup->unified ? attach_unified_late(s, cgroup)
+				    : cgroup_attach(s->cgroups[i], s->stage);
 		if (r < 0 && cgroup->try_only) {
 			starting_log(s, CJ_LOG_WARNING,
 				     "cgroups %s: left out, %s can't be joined: %s", cgroup->name,

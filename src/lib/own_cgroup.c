@@ -131,6 +131,7 @@ static int make_one(const struct plan_cgroup *cgroup, const char *handle, int *r
 {
 	struct own_cgroup *grown = reallocarray(all->list, all->n + 1, sizeof(*grown));
 	struct own_cgroup *own;
+	_cleanup_fd_ int fd = -EBADF;
 	int r;
 
 	if (!grown)
@@ -142,10 +143,15 @@ static int make_one(const struct plan_cgroup *cgroup, const char *handle, int *r
 	if (r < 0)
 		return cj_fail(err, -r, "make a cgroup below %s", cgroup->directory);
 	remove_stale(own->base);
-	*ret_fd = openat(own->base, own->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (*ret_fd < 0)
+	fd = openat(own->base, own->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
 		return cj_fail(err, errno, "open cgroup %s/%s", cgroup->directory, own->name);
-	return apply_limits(cgroup, own, *ret_fd, err);
+	r = apply_limits(cgroup, own, fd, err);
+	if (r < 0)
+		return r;
+	*ret_fd = cgroup->unified ? take_fd(&fd) : openat(fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	return *ret_fd < 0 ? cj_fail(err, errno, "open cgroup %s/%s", cgroup->directory, own->name)
+			   : 0;
 }
 
 int own_cgroups_make(const struct cj_plan *plan, int *fds, struct own_cgroups *ret,

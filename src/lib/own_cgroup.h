@@ -24,8 +24,8 @@ struct own_cgroups {
 #define OWN_CGROUPS_INIT {.list = NULL}
 
 /*
- * Makes those of the plan, each with its limits; opens their directories into `fds`, which has one
- * entry for each of plan->cgroups. Leftovers of runs whose supervisor is gone are removed on the way.
+ * Makes those of the plan, each with its limits; opens them into `fds`, which has one entry for each
+ * of plan->cgroups (v2: the directory, v1: cgroup.procs). Leftovers of runs whose supervisor is gone are removed on the way.
  */
 int own_cgroups_make(const struct cj_plan *plan, int *fds, struct own_cgroups *ret,
 		     struct cj_error *err);

@@ -103,10 +103,12 @@ void plan_do(struct planning *p, enum part part, const char *object, const char 
 {
 	va_list args;
 
+	p->plan->steps |= UINT32_C(1) << part;
+	if (!p->options->explain)
+		return;
 	va_start(args, format);
 	add_row(p, part, object, action, needs, plan_text_v(p->plan, format, args));
 	va_end(args);
-	p->plan->steps |= UINT32_C(1) << part;
 }
 
 void plan_note(struct planning *p, enum part part, const char *object, const char *action,
@@ -114,6 +116,8 @@ void plan_note(struct planning *p, enum part part, const char *object, const cha
 {
 	va_list args;
 
+	if (!p->options->explain && strcmp(action, "warn") != 0)
+		return;
 	va_start(args, format);
 	add_row(p, part, object, action, NEEDS_NOTHING, plan_text_v(p->plan, format, args));
 	va_end(args);

@@ -159,6 +159,8 @@ static void look_for(struct planning *p, const char *name, const char *path, cha
 {
 	struct cj_plan *plan = p->plan;
 
+	if (!name[0]) /* nowhere, instead of each directory of PATH itself */
+		return;
 	if (strchr(name, '/')) {
 		add_candidate(p, plan_own(plan, strdup(name)), argv0);
 		return;

@@ -312,9 +312,10 @@ static bool bound_root(struct planning *p, struct capability_sets *sets)
 
 static void write_capability_row(struct planning *p, const char *name, uint64_t set, bool cut)
 {
-	char text[1024];
+	char text[1024] = "";
 
-	capabilities_format(set, text, sizeof(text));
+	if (p->options->explain)
+		capabilities_format(set, text, sizeof(text));
 	plan_do(p, PART_CAPABILITIES, name, "set", CAP_SETPCAP, "%s%s", text,
 		cut ? " (cut to the permitted set: uid 0 would regain the rest at execve)" : "");
 }

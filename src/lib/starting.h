@@ -14,7 +14,7 @@ struct starting {
 	struct launch launch;
 	int report_r, life_w, life_r, report_w;
 	int dups[3];  /* copies made for stdio */
-	int *cgroups; /* one a plan->cgroups, O_PATH; -EBADF: left out */
+	int *cgroups; /* one a plan->cgroups: the directory (v2) or cgroup.procs; -EBADF: left out */
 	size_t n_cgroups;
 	struct own_cgroups own;
 	pid_t stage;

@@ -284,25 +284,47 @@ int cgroup_directory(const struct cgroup_mounts *mounts, const struct cgroup_ent
 	return r;
 }
 
+/* Something may be mounted over the place that mountinfo named. */
+static int check_cgroupfs(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return -errno;
+	return fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC ? 0 : -ENOTSUP;
+}
+
 int cgroup_open(const char *directory)
 {
 	_cleanup_fd_ int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct statfs fs;
+	int r = fd < 0 ? -errno : check_cgroupfs(fd);
 
-	if (fd < 0 || fstatfs(fd, &fs) < 0)
-		return -errno;
-	/* Something may be mounted over the place that mountinfo named. */
-	if (fs.f_type != CGROUP_SUPER_MAGIC && fs.f_type != CGROUP2_SUPER_MAGIC)
-		return -ENOTSUP;
-	return take_fd(&fd);
+	return r < 0 ? r : take_fd(&fd);
 }
 
-int cgroup_attach(int directory, pid_t pid)
+int cgroup_open_procs(const char *directory)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_fd_ int fd = -EBADF;
+	int r;
+
+	if (asprintf(&path, "%s/cgroup.procs", directory) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	/* Only one that exists: elsewhere we might make a file or wake up a device. */
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	r = fd < 0 ? -errno : check_cgroupfs(fd);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+int cgroup_attach(int procs, pid_t pid)
 {
 	char text[16];
+	size_t length = format_safe(text, sizeof(text), "%d", pid);
+	ssize_t n = io_write(procs, text, length);
 
-	(void)format_safe(text, sizeof(text), "%d", pid);
-	return proc_write(directory, "cgroup.procs", text);
+	return n < 0 ? (int)n : 0;
 }
 
 int cgroup_is_frozen(int directory, bool unified)

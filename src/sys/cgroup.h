@@ -75,8 +75,11 @@ int cgroup_directory(const struct cgroup_mounts *mounts, const struct cgroup_ent
 /* Opens a cgroup's directory (O_PATH), for clone3(2) and for the calls below. Beneath cgroupfs only. */
 int cgroup_open(const char *directory);
 
-/* Moves a process by writing its number to cgroup.procs. */
-int cgroup_attach(int directory, pid_t pid);
+/* Opens a cgroup's list of processes for cgroup_attach(). Beneath cgroupfs only. */
+int cgroup_open_procs(const char *directory);
+
+/* Moves a process by writing its number to the open cgroup.procs. */
+int cgroup_attach(int procs, pid_t pid);
 
 /* Is it frozen, itself or by one above it? 1 or 0; 0 too when the kernel doesn't tell. */
 int cgroup_is_frozen(int directory, bool unified);

@@ -257,27 +257,37 @@ bool scheduler_is_realtime(uint32_t policy)
 	return policy == SCHED_FIFO || policy == SCHED_RR;
 }
 
+/* None, or one that labels no processes: no such file, or EINVAL when it's read. */
+static bool means_none(ssize_t n)
+{
+	return n == -ENOENT || n == -EINVAL;
+}
+
 int label_read(int proc, struct label *ret)
 {
-	struct label label = {.module = LABEL_APPARMOR};
-	ssize_t n = proc_read_small(proc, "attr/apparmor/current", label.text, sizeof(label.text));
+	struct label label = {.module = LABEL_SELINUX};
+	/* Two modules at once: AppArmor has a directory of its own then (5.8). */
+	ssize_t n = proc_read_small(proc, "attr/current", label.text, sizeof(label.text));
+	ssize_t own = means_none(n) ? n
+				    : proc_read_small(proc, "attr/apparmor/current", label.text,
+						      sizeof(label.text));
 	char *mode;
 
-	if (n == -ENOENT || n == -EINVAL) {
-		label.module = LABEL_SELINUX;
-		n = proc_read_small(proc, "attr/current", label.text, sizeof(label.text));
-	}
-	if (n == -ENOENT || n == -EINVAL) { /* no module, or one that labels no processes */
+	if (means_none(n)) {
 		ret->module = LABEL_NONE;
 		ret->text[0] = '\0';
 		return 0;
 	}
+	if (means_none(own))
+		n = proc_read_small(proc, "attr/current", label.text, sizeof(label.text));
+	else
+		n = own;
 	if (n < 0)
 		return n == -EFBIG ? -ERANGE : (int)n;
 	label.text[strcspn(label.text, "\n")] = '\0';
-	/* "docker-default (enforce)" is AppArmor's, also where attr/apparmor/ isn't there (5.7). */
+	/* "docker-default (enforce)" is AppArmor's, also where attr/apparmor/ isn't there. */
 	mode = strstr(label.text, " (");
-	if (mode || strcmp(label.text, "unconfined") == 0)
+	if (!means_none(own) || mode || strcmp(label.text, "unconfined") == 0)
 		label.module = LABEL_APPARMOR;
 	if (mode)
 		*mode = '\0';

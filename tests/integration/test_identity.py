@@ -2,6 +2,7 @@
 """What a command is, as the kernel tells it, is what its target is. Not here: the options that
 change a part of it (test_identity_options.py), containers of runtimes (test_runtimes.py)."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -102,3 +103,95 @@ def test_what_it_reads_about_itself_is_what_it_reads_about_its_init(conjoin, box
             assert differences(without_own_lines(init), without_own_lines(own)) == {}
         else:
             assert own.stdout == init.stdout
+
+
+# --- targets that are no container's first process ---
+
+
+def test_a_process_that_differs_from_its_container_is_a_target_as_well(conjoin, sandbox):
+    """One that was itself changed in every part: a command is like it, not like the container."""
+    box = sandbox(caps="docker", seccomp="docker-like")
+    changed = ["-u", "app", "-w", "/tmp", "--nice", "9", "--umask", "077", "--ioprio", "idle",
+               "--affinity", "0", "--oom-score-adj", "400", "--core-filter", "3", "--scheduler",
+               "batch", "--personality", "40000", "--rlimit", "nofile=99", "--timer-slack", "7777",
+               "--no-new-privs", "yes", "--cap-add", "kill", "--cap-drop", "chown", "--clear-env",
+               "-e", "ONLY=this"]
+    with Held(conjoin, box, [*changed, *COPY], ["/bin/cat"]) as target:
+        assert len(differences(portrait(box.pid), portrait(target.pid))) > 15
+        with Held(conjoin, target, COPY, ["/bin/cat"]) as command:
+            assert differences(portrait(target.pid), portrait(command.pid)) == {}
+
+
+class Changed:
+    """A process of ours, changed by `change` between fork and exec."""
+
+    def __init__(self, change, *command):
+        self.process = subprocess.Popen(
+            [*command, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=change)
+        self.process.stdin.write(b"x\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == b"x\n"
+        self.pid = self.process.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("uids, gids", [
+    ((1000, 1000), (0, 0)), ((0, 0), (1000, 1000)), ((1000, 0), (5, 6)), ((1000, 2000), (7, 8)),
+    ((0, 1000), (0, 1000)),
+])
+def test_real_and_effective_ids_that_differ_are_both_taken_on(conjoin, uids, gids):
+    def change():
+        os.setgroups([3, 1, 2])
+        os.setresgid(*gids, gids[1])
+        os.setresuid(*uids, uids[1])
+
+    with Changed(change) as target, Held(conjoin, target) as command:
+        found = differences(portrait(target.pid), portrait(command.pid))
+        assert found == {}
+
+
+def test_a_root_without_capabilities_gives_a_root_without(conjoin):
+    """Kept from them by its securebits, which nobody can read of another process."""
+    powerless = ["setpriv", "--securebits", "+noroot,+noroot_locked", "--inh-caps", "-all"]
+    with Changed(None, *powerless) as target:
+        assert proc.status(target.pid)["CapEff"] == "0" * 16
+        with Held(conjoin, target) as command:
+            status = proc.status(command.pid)
+            found = differences(portrait(target.pid), portrait(command.pid))
+    assert {status[name] for name in ("CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
+    assert set(found) <= {"status CapBnd"}  # cut, so that execve can't give anything back
+
+
+def test_a_target_with_the_callers_identity_has_nothing_to_take_on(conjoin):
+    with Changed(None) as target:
+        with Held(conjoin, target) as command:
+            assert differences(portrait(target.pid), portrait(command.pid)) == {}
+        done = conjoin.exec(target, "true", options=["--dry-run", "--json"])
+    steps = {row["step"] for row in json.loads(done.stdout)["steps"] if row["action"] != "nothing"}
+    assert steps <= {"umask", "cwd", "keyring", "environment", "command"}
+
+
+def test_an_environment_of_two_mebibytes_or_none_is_taken_on(conjoin):
+    big = {f"V{i}": "x" * 100000 for i in range(15)}
+    for env in (big, {}):
+        target = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env=env)
+        try:
+            done = conjoin.exec(target.pid, "/bin/cat", "/proc/self/environ", text=False)
+            assert done.returncode == 0, done.stderr
+            assert done.stdout == proc.read(target.pid, "environ")
+        finally:
+            target.communicate()
+
+
+def test_what_a_target_has_changed_meanwhile_is_what_counts(conjoin, sandbox):
+    """Nothing is kept from one command to the next."""
+    box = sandbox(caps="docker")
+    for nice in (11, 12):
+        os.setpriority(os.PRIO_PROCESS, box.pid, nice)
+        with Held(conjoin, box) as command:
+            assert os.getpriority(os.PRIO_PROCESS, command.pid) == nice

@@ -142,7 +142,7 @@ def test_what_it_leaves_behind_goes_to_the_containers_first_process(conjoin, box
 
 def test_a_process_deep_inside_can_be_the_target(conjoin, box):
     """A pid namespace below the container's: the target there is not its first process."""
-    with Held(conjoin, box, command=["unshare", "-p", "-f", "cat"], options=["--privileged"]) as mid:
+    with Held(conjoin, box, ["--privileged"], ["unshare", "-p", "-f", "cat"]) as mid:
         children = f"/proc/{mid.pid}/task/{mid.pid}/children"
         deep = int(wait_for(lambda: open(children, encoding="ascii").read().split())[0])
         with Held(conjoin, deep) as command:
@@ -200,8 +200,7 @@ def test_without_the_user_namespace_the_command_keeps_the_hosts_numbers(conjoin,
 
 def test_the_plan_has_a_row_for_each_kind_with_its_reason(conjoin, box):
     done = conjoin.exec(box, "true", options=["--dry-run", "--json", "--namespaces", "all,-net"])
-    plan = json.loads(done.stdout)
-    steps = plan["steps"] if isinstance(plan, dict) else plan
+    steps = json.loads(done.stdout)["steps"]
     rows = {row["object"]: row for row in steps if row["step"] == "namespaces"}
     assert set(rows) == set(proc.NAMESPACES)
     assert rows["net"]["action"] == "skip"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""--cgroup own: a fresh cgroup with limits that limit, outside of the target's, and gone afterwards.
+"""--cgroup own: a fresh cgroup with limits that limit, outside of the target's, gone afterwards.
 Not here: the target's cgroups (test_cgroups.py)."""
 
 import os

@@ -133,7 +133,8 @@ def test_it_dies_with_the_container_and_with_its_supervisor(conjoin, uid, sandbo
 def test_options_work_where_no_privilege_is_needed(conjoin, uid, box):
     options = ["-w", "/tmp", "-e", "A=b", "--umask", "077", "--nice", "5", "--rlimit", "nofile=64",
                "--cap-drop", "all", "--no-new-privs", "yes", "--oom-score-adj", "500"]
-    script = "pwd; echo $A; umask; cut -d ' ' -f 19 /proc/self/stat; ulimit -n; grep -E 'CapEff|NoNew' /proc/self/status"
+    script = ("pwd; echo $A; umask; cut -d ' ' -f 19 /proc/self/stat; ulimit -n; "
+              "grep -E 'CapEff|NoNew' /proc/self/status")
     done = conjoin.exec(box, "sh", "-c", script, user=uid, options=options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["/tmp", "b", "0077", "5", "64", "CapEff:", "0" * 16,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Containers of the real runc and crun: a command is what the container's first process is, and what
-the runtime's own exec makes of one, where that is faithful. Not here: sandboxes of our own."""
+"""Containers of the real runc and crun: a command is what the container's first process is, and
+what the runtime's own exec makes of one, where that is faithful. Not here: our own sandboxes."""
 
 import json
 import os

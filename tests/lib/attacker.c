@@ -6,6 +6,7 @@
 #include "attacker.h"
 
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -53,6 +54,8 @@ static void work(const struct attacker *a, const struct kind *kind)
 	pid_t cursor = 0;
 	struct victim v;
 
+	while (!*a->begin)
+		(void)sched_yield(); /* else the workers that come after us look like victims */
 	while (next_victim(a, &cursor, &v) == 0) {
 		kind->attack(a, &v);
 		victim_done(&v);
@@ -97,6 +100,7 @@ static int attack_main(struct attacker *a, char **names)
 	a->caught = &shared[0];
 	a->traced = &shared[1];
 	a->stop = (volatile bool *)&shared[2];
+	a->begin = (volatile bool *)&shared[3];
 	for (; names[n] && n < WORKERS_MAX; n++) {
 		chosen[n] = find_kind(names[n]);
 		if (!chosen[n])
@@ -113,6 +117,7 @@ static int attack_main(struct attacker *a, char **names)
 			_exit(0);
 		}
 	}
+	*a->begin = true;
 	wait_for_the_end(a, &set, n);
 }
 

@@ -45,7 +45,7 @@ struct attacker {
 	const char *secret; /* a word of the caller's environment */
 	bool confined;	    /* a filter of ours is expected of every process, from its birth on */
 	struct baseline own;
-	volatile bool *stop;	       /* shared by all workers */
+	volatile bool *begin, *stop;   /* shared by all workers */
 	volatile unsigned int *caught; /* how often conjoin itself was seen in here; shared */
 	volatile unsigned int *traced;
 };

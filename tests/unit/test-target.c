@@ -5,7 +5,6 @@
 #include "unit.h"
 
 #include <conjoin/target.h>
-#include <sys/prctl.h>
 
 #include "sys/cgroup.h"
 #include "sys/proc.h"
@@ -71,7 +70,9 @@ static void a_handle_is_taken_wherever_a_target_is(void **state)
 	char handle[48], text[64];
 
 	(void)state;
-	assert_int_equal(cj_target_handle(target, handle, sizeof(handle)), strlen(handle));
+	size_t length = cj_target_handle(target, handle, sizeof(handle));
+
+	assert_int_equal(length, strlen(handle));
 	cj_target_free(target);
 	assert_opens(pid, handle);
 	(void)snprintf(text, sizeof(text), "pid:%s", handle);
@@ -210,6 +211,7 @@ static pid_t spawn_named(const char *name)
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	pid = fork();
 	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)prctl(PR_SET_NAME, name, 0, 0, 0);
 		(void)io_write_all(fds[1], "x", 1);
 		for (;;)

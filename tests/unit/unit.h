@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -121,12 +122,13 @@ static inline void write_text(const struct tree *tree, const char *name, const c
 
 /* --- processes --- */
 
-/* A child that does nothing until it's killed. */
+/* A child that does nothing until it's killed, or until the test has ended without doing so. */
 static inline pid_t spawn_idle(void)
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			pause();
 	}

@@ -14,10 +14,10 @@ from lib.sandbox import Container
 READY_TIMEOUT = 20
 # Lines of status that are about this very process, or about what it does just now.
 OWN_LINES = frozenset(
-    "Name State Tgid Ngid Pid PPid TracerPid FDSize NStgid NSpid NSpgid NSsid Kthread VmPeak VmSize "
-    "VmLck VmPin VmHWM VmRSS RssAnon RssFile RssShmem VmData VmStk VmExe VmLib VmPTE VmSwap "
-    "HugetlbPages CoreDumping THP_enabled untag_mask Threads SigQ SigPnd ShdPnd SigBlk SigIgn SigCgt "
-    "x86_Thread_features x86_Thread_features_locked voluntary_ctxt_switches "
+    "Name State Tgid Ngid Pid PPid TracerPid FDSize NStgid NSpid NSpgid NSsid Kthread VmPeak "
+    "VmSize VmLck VmPin VmHWM VmRSS RssAnon RssFile RssShmem VmData VmStk VmExe VmLib VmPTE VmSwap "
+    "HugetlbPages CoreDumping THP_enabled untag_mask Threads SigQ SigPnd ShdPnd SigBlk SigIgn "
+    "SigCgt x86_Thread_features x86_Thread_features_locked voluntary_ctxt_switches "
     "nonvoluntary_ctxt_switches".split()
 )
 libc = ctypes.CDLL(None, use_errno=True)
