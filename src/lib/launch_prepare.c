@@ -185,6 +185,7 @@ int starting_prepare(struct starting *s, struct cj_error *err)
 		return r;
 	s->launch.plan = s->plan;
 	s->launch.target = s->plan->target->ref.fd;
+	s->launch.target_proc = s->plan->target->ref.proc;
 	s->launch.report = s->report_w;
 	s->launch.report_r = s->report_r;
 	s->launch.life = s->life_r;

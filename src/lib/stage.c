@@ -104,33 +104,51 @@ static int groups_outside(const struct launch *launch, struct cj_error *err)
 	return set_groups(launch);
 }
 
+static void close_each(int (*fds)[NAMESPACE_KINDS])
+{
+	for (int i = 0; i < NAMESPACE_KINDS; i++)
+		close_fd(&(*fds)[i]);
+}
+
+/* All of them before the first is joined: the mount namespace takes our /proc away. */
+static int open_each(const struct launch *launch, int fds[NAMESPACE_KINDS], struct cj_error *err)
+{
+	for (int i = 0; i < NAMESPACE_KINDS; i++) {
+		if (!launch->plan->join[i])
+			continue;
+		fds[i] = namespace_open(launch->target_proc, i);
+		if (fds[i] < 0)
+			return cj_fail(err, -fds[i], "open %s namespace", namespace_kinds[i].name);
+	}
+	return 0;
+}
+
 /*
- * One by one, where one call for all isn't possible, and to learn which one it is that fails: all
- * but user first (EPERM is put off: only the user namespace gives the right), then user, then what
- * is left. setns(2) with a pidfd takes the kind as its argument.
+ * One by one, by their files, where one call for all isn't possible, and to learn which one it is
+ * that fails: all but user first (EPERM is put off: only the user namespace gives the right), then
+ * user, then what is left, with nothing put off any more. setns(2)
  */
 static int join_each(const struct launch *launch, struct cj_error *err)
 {
-	bool pending[NAMESPACE_KINDS];
-	bool retry = launch->plan->join[NAMESPACE_USER];
+	_cleanup_(close_each) int fds[NAMESPACE_KINDS] = {-1, -1, -1, -1, -1, -1, -1, -1};
+	bool crosses = launch->plan->join[NAMESPACE_USER];
+	int r = open_each(launch, fds, err);
 
-	memcpy(pending, launch->plan->join, sizeof(pending));
-	for (int pass = 0; pass < 2; pass++) {
+	for (int pass = crosses ? 0 : 1; pass < 2 && r == 0; pass++) {
 		for (int i = 0; i < NAMESPACE_KINDS; i++) {
-			const struct namespace_kind *kind = &namespace_kinds[i];
-			int r;
-
-			if (!pending[i] || (pass == 0 && retry && i == NAMESPACE_USER))
+			if (fds[i] < 0 || (pass == 0 && i == NAMESPACE_USER))
 				continue;
-			r = sys_setns(launch->target, kind->flag);
-			if (r == -EPERM && pass == 0 && retry)
+			r = sys_setns(fds[i], namespace_kinds[i].flag);
+			if (r == -EPERM && pass == 0)
 				continue;
 			if (r < 0)
-				return cj_fail(err, -r, "join %s namespace", kind->name);
-			pending[i] = false;
+				return cj_fail(err, -r, "join %s namespace",
+					       namespace_kinds[i].name);
+			close_fd(&fds[i]);
 		}
+		r = 0;
 	}
-	return 0;
+	return r;
 }
 
 static int join(const struct launch *launch, struct cj_error *err)

@@ -26,10 +26,11 @@
 
 struct launch {
 	const struct cj_plan *plan;
-	int target; /* pidfd */
-	int report; /* write end */
-	int life;   /* read end */
-	int life_w; /* the supervisor's end, closed first of all */
+	int target;	 /* pidfd */
+	int target_proc; /* /proc/PID, ours */
+	int report;	 /* write end */
+	int life;	 /* read end */
+	int life_w;	 /* the supervisor's end, closed first of all */
 	int report_r;
 	int stdio[3];  /* what becomes 0, 1, 2: above 2, or the number itself */
 	bool terminal; /* stdio[0] is the slave of a pty: controlling terminal */

@@ -79,15 +79,12 @@ def box(request, sandbox_program, rootfs, nested, session_folder):
     made.stop()
 
 
-def test_a_command_is_what_its_target_is(conjoin, box):
-    with Held(conjoin, box, box.how) as command:
-        found = differences(portrait(box.pid), portrait(command.pid))
-    assert found == {}
-
-
-def test_the_target_is_the_same_after_a_command(conjoin, box):
+def test_a_command_is_what_its_target_is_and_the_target_stays_so(conjoin, box):
     before = portrait(box.pid)
-    assert conjoin.exec(box, "true", options=box.how).returncode == 0
+    with Held(conjoin, box, box.how) as command:
+        found = differences(before, portrait(command.pid))
+        assert command.end()[0] == 0
+    assert found == {}
     assert differences(before, portrait(box.pid)) == {}
 
 

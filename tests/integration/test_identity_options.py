@@ -127,15 +127,9 @@ def test_a_limit_is_changed_and_the_others_stay(box, see):
     }
 
 
-@pytest.mark.parametrize("text", ["nofile", "nofile=", "nofile=9:8", "files=1", "nofile=1x",
-                                  "nofile=-2", "=1", "nofile=1:2:3"])
-def test_a_limit_that_is_none_is_refused(conjoin, box, text):
-    done = conjoin.exec(box, "true", options=["--rlimit", text])
-    assert done.returncode == 125
-    assert f'rlimit "{text}"' in done.stderr
-
-
-BAD = [("--oom-score-adj", "1001"), ("--nice", "20"), ("--nice", "x"), ("--scheduler", "fifo"),
+BAD = [*(("--rlimit", text) for text in ("nofile", "nofile=", "nofile=9:8", "files=1", "nofile=1x",
+                                            "nofile=-2", "=1", "nofile=1:2:3")),
+       ("--oom-score-adj", "1001"), ("--nice", "20"), ("--nice", "x"), ("--scheduler", "fifo"),
        ("--scheduler", "other:1"), ("--scheduler", "fifo:100"), ("--ioprio", "best-effort:8"),
        ("--ioprio", "high"), ("--affinity", ""), ("--affinity", "1-0"), ("--affinity", "a"),
        ("--umask", "1000"), ("--umask", "9"), ("--personality", "xyz"), ("--timer-slack", "0"),
@@ -144,13 +138,12 @@ BAD = [("--oom-score-adj", "1001"), ("--nice", "20"), ("--nice", "x"), ("--sched
        ("-w", "")]
 
 
-@pytest.mark.parametrize("option, value", BAD)
-def test_a_value_that_is_none_is_refused_by_name(conjoin, box, option, value):
-    done = conjoin.exec(box, "true", options=[option, value])
-    assert done.returncode == 125
-    assert done.stdout == ""
-    assert done.stderr.startswith("conjoin: exec")
-    assert f'"{value.split(",")[-1]}"' in done.stderr
+def test_a_value_that_is_none_is_refused_by_name(conjoin, box):
+    for option, value in BAD:
+        done = conjoin.exec(box, "true", options=[option, value])
+        assert (done.returncode, done.stdout) == (125, ""), (option, value)
+        assert done.stderr.startswith("conjoin: exec ")
+        assert f'"{value.split(",")[-1]}"' in done.stderr, done.stderr
 
 
 # --- capabilities ---
