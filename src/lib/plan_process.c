@@ -299,30 +299,45 @@ static int decide_scheduler(struct planning *p, struct cj_error *err)
 	attr.sched_nice = p->plan->nice;
 	attr.sched_flags = 0;
 	p->plan->sched = attr;
-	if (attr.sched_policy == ours->sched_policy && attr.sched_priority == ours->sched_priority)
-		return 0;
 	text = attr.sched_priority ? plan_text(p->plan, "%s:%u", scheduler_name(attr.sched_policy),
 					       attr.sched_priority)
 				   : scheduler_name(attr.sched_policy);
+	if (attr.sched_policy == ours->sched_policy &&
+	    attr.sched_priority == ours->sched_priority) {
+		plan_note(p, PART_SCHEDULER, text, "nothing", "same as ours, nothing to do");
+		return 0;
+	}
 	plan_do(p, PART_SCHEDULER, text, "set", attr.sched_priority ? CAP_SYS_NICE : NEEDS_NOTHING,
 		"%s", asked ? "asked for" : "the target's");
 	return 0;
 }
 
-static const char *const io_classes[] = {"none", "realtime", "best-effort", "idle"};
+enum { IO_NONE, IO_REALTIME, IO_BEST_EFFORT, IO_IDLE, IO_DEFAULT_LEVEL = 4 };
+
+static const char *const io_classes[] = {
+	[IO_NONE] = "none",
+	[IO_REALTIME] = "realtime",
+	[IO_BEST_EFFORT] = "best-effort",
+	[IO_IDLE] = "idle",
+};
 
 static int parse_ioprio(const char *text, int *ret)
 {
 	char name[16];
-	int level = 0;
+	int level = -1;
 
 	if (parse_named(text, name, sizeof(name), 0, 7, &level) < 0)
 		return -EINVAL;
-	for (size_t i = 0; i < ELEMENTS(io_classes); i++)
-		if (strcmp(io_classes[i], name) == 0) {
-			*ret = IOPRIO_MAKE((int)i, level);
-			return 0;
-		}
+	for (int i = 0; i < (int)ELEMENTS(io_classes); i++) {
+		bool has_levels = i == IO_REALTIME || i == IO_BEST_EFFORT;
+
+		if (strcmp(io_classes[i], name) != 0)
+			continue;
+		if (level >= 0 && !has_levels)
+			return -EINVAL;
+		*ret = IOPRIO_MAKE(i, level >= 0 ? level : has_levels ? IO_DEFAULT_LEVEL : 0);
+		return 0;
+	}
 	return -EINVAL;
 }
 
@@ -330,6 +345,7 @@ static int decide_ioprio(struct planning *p, struct cj_error *err)
 {
 	const char *asked = p->options->ioprio;
 	int ioprio = p->facts->target.ioprio, r;
+	const char *text;
 
 	if (asked) {
 		if (parse_ioprio(asked, &ioprio) < 0)
@@ -344,13 +360,15 @@ static int decide_ioprio(struct planning *p, struct cj_error *err)
 		if (r < 0)
 			return r;
 	}
-	if (ioprio == p->facts->ours.ioprio)
+	text = plan_text(p->plan, "%s:%d", io_classes[IOPRIO_CLASS(ioprio) & 3],
+			 IOPRIO_LEVEL(ioprio));
+	if (ioprio == p->facts->ours.ioprio) {
+		plan_note(p, PART_IOPRIO, text, "nothing", "same as ours, nothing to do");
 		return 0;
+	}
 	p->plan->ioprio = ioprio;
-	plan_do(p, PART_IOPRIO,
-		plan_text(p->plan, "%s:%d", io_classes[IOPRIO_CLASS(ioprio) & 3],
-			  IOPRIO_LEVEL(ioprio)),
-		"set", IOPRIO_CLASS(ioprio) == 1 ? CAP_SYS_NICE : NEEDS_NOTHING, "%s",
+	plan_do(p, PART_IOPRIO, text, "set",
+		IOPRIO_CLASS(ioprio) == 1 ? CAP_SYS_NICE : NEEDS_NOTHING, "%s",
 		asked ? "asked for" : "the target's");
 	return 0;
 }
@@ -372,9 +390,11 @@ static int decide_affinity(struct planning *p, struct cj_error *err)
 		if (r < 0)
 			return r;
 	}
-	if (affinity_equal(&p->plan->affinity, &p->facts->ours.affinity))
-		return 0;
 	affinity_format(&p->plan->affinity, text, sizeof(text));
+	if (affinity_equal(&p->plan->affinity, &p->facts->ours.affinity)) {
+		plan_note(p, PART_AFFINITY, text, "nothing", "same as ours, nothing to do");
+		return 0;
+	}
 	plan_do(p, PART_AFFINITY, text, "set", NEEDS_NOTHING, "%s",
 		asked ? "asked for" : "the target's");
 	return 0;
@@ -395,6 +415,8 @@ static int decide_label(struct planning *p, struct cj_error *err)
 			return cj_fail(err, EOPNOTSUPP,
 				       "label \"%s\": no security module here labels processes",
 				       asked);
+		if (strlen(asked) >= sizeof(label->text))
+			return cj_fail(err, ENAMETOOLONG, "label of %zu bytes", strlen(asked));
 		(void)format_safe(label->text, sizeof(label->text), "%s", asked);
 	} else {
 		if (p->options->privileged || plan_skips(p, PART_LABEL))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sys/executable.h"
 
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/statvfs.h>
@@ -9,6 +10,9 @@
 #include "sys/syscalls.h"
 
 #define SELF "/proc/self/exe"
+
+enum { SEAL_TRIES = 50, SEAL_PAUSE_MS = 10 };
+
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 #ifndef MFD_EXEC
@@ -76,6 +80,17 @@ static int copy_self(int to)
 	return 0;
 }
 
+/* EBUSY: the kernel has hold of a page for the moment. */
+static int seal(int fd)
+{
+	for (int i = 0; fcntl(fd, F_ADD_SEALS, SEALS) < 0; i++) {
+		if (errno != EBUSY || i == SEAL_TRIES)
+			return -errno;
+		(void)poll(NULL, 0, SEAL_PAUSE_MS);
+	}
+	return 0;
+}
+
 int executable_run_copy(char *const *argv, char *const *envp)
 {
 	_cleanup_fd_ int fd = memfd_create("conjoin", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
@@ -88,7 +103,8 @@ int executable_run_copy(char *const *argv, char *const *envp)
 	r = copy_self(fd);
 	if (r < 0)
 		return r;
-	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
-		return -errno;
+	r = seal(fd);
+	if (r < 0)
+		return r;
 	return sys_execveat(fd, "", argv, envp, AT_EMPTY_PATH);
 }

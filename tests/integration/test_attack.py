@@ -130,7 +130,8 @@ def test_our_program_cant_be_written_to_when_the_command_is_our_program(arena, h
     results = arena.storm(arena.enter(box.pid, "/srv/self"), FEW)
     found, caught, _ = stop_attack(box)
     assert found == []
-    assert caught > 0
+    # what an interpreter has mapped is shown to nobody without privileges over the host
+    assert caught > 0 or (root, how) == ("user namespace", "an interpreter")
     assert {status for status, _, _ in results} <= ENDS
     assert digest(arena.conjoin) == before
 

@@ -237,7 +237,7 @@ def test_a_target_that_overwrote_its_environment_gives_bytes_of_its_own(conjoin,
         target.communicate()
 
 
-@pytest.mark.parametrize("option, value", [
+BAD_VALUES = [
     ("--cgroup", "nope"), ("--namespaces", "nope"), ("--namespaces", ""), ("--skip", "nope"),
     ("--skip", ""), ("--umask", "8"), ("--umask", "-1"), ("--umask", "01000"), ("--nice", "20"),
     ("--nice", "x"), ("--nice", ""), ("--oom-score-adj", "1001"), ("--rlimit", "nope=1"),
@@ -249,11 +249,13 @@ def test_a_target_that_overwrote_its_environment_gives_bytes_of_its_own(conjoin,
     ("--affinity", "x"), ("--affinity", "9999"), ("--personality", "x"), ("--timer-slack", "-1"),
     ("--core-filter", "x"), ("-e", ""), ("-e", "=x"), ("--env-file", "/nope"), ("--memory", "x"),
     ("--cpus", "0"), ("--pids-limit", "-1"),
-])
-def test_an_option_with_a_bad_value_is_refused_and_nothing_runs(conjoin, box, option, value):
-    done = conjoin.exec(box, "touch", "/ran", options=[option, value])
-    assert_failed(done, OURS)
-    assert not os.path.exists(f"/proc/{box.pid}/root/ran")
+]
+
+
+def test_an_option_with_a_bad_value_is_refused_and_nothing_runs(conjoin, box):
+    for option, value in BAD_VALUES:
+        assert_failed(conjoin.exec(box, "touch", "/ran", options=[option, value]), OURS)
+        assert not os.path.exists(f"/proc/{box.pid}/root/ran"), option
 
 
 def test_memory_without_a_cgroup_of_our_own_isnt_silently_ignored(conjoin, box):

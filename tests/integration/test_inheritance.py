@@ -103,16 +103,25 @@ print(libc.syscall(%d, %d, %d, b"user", b"conjoin-secret", 0), flush=True)
 """ % (KEYCTL, SEARCH, SESSION)
 
 
-def test_a_key_of_the_callers_session_is_not_found_inside(conjoin, sandbox):
-    """The target shares our files, so that there is a Python in it to ask with."""
-    target = sandbox("/bin/sleep", "1000", rootfs="/", bind=True, namespaces="all,-user",
-                     caps="docker")
+@pytest.fixture
+def unshared():
+    """A target that has our files, so that there is a Python in it to ask with."""
+    made = subprocess.Popen(["unshare", "-m", "-n", "-u", "-i", "cat"], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE)
+    made.stdin.write(b"x\n")
+    made.stdin.flush()
+    assert made.stdout.readline() == b"x\n"
+    yield made
+    made.communicate(timeout=20)
+
+
+def test_a_key_of_the_callers_session_is_not_found_inside(conjoin, unshared):
     ask = ["/usr/bin/python3", "-c", PROBE]
     outside = subprocess.run(ask, preexec_fn=keep_a_key, capture_output=True, text=True, check=True)
     assert int(outside.stdout) > 0  # so the probe can find it
-    inside = conjoin.exec(target, *ask, preexec_fn=keep_a_key)
+    inside = conjoin.exec(unshared, *ask, preexec_fn=keep_a_key)
     assert (inside.returncode, inside.stdout) == (0, "-1\n"), inside.stderr
-    left_out = conjoin.exec(target, *ask, options=["--skip", "keyring"], preexec_fn=keep_a_key)
+    left_out = conjoin.exec(unshared, *ask, options=["--skip", "keyring"], preexec_fn=keep_a_key)
     assert int(left_out.stdout) > 0
 
 

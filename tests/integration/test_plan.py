@@ -99,10 +99,10 @@ def test_the_json_names_the_target_as_given_and_the_command_word_by_word(conjoin
 
 def test_the_json_is_valid_whatever_bytes_the_names_have(conjoin, sandbox):
     box = sandbox(env=[b"BYTES=\xff\xfe", b"CONTROL=\x1b[2J"])
-    done = conjoin.exec(box, b"\xff\x1b[31m\"\\", options=["--dry-run", "--json", "-w", b"/\xfe\n"],
-                        text=False)
+    command, options = b"\xff\x1b[31m\"\\", ["--dry-run", "-w", b"/\xfe\n"]
+    done = conjoin.exec(box, command, options=["--json", *options], text=False)
     assert json.loads(done.stdout)["steps"]
-    done = conjoin.exec(box, b"\xff\x1b[31m\"\\", options=["--dry-run", "-w", b"/\xfe\n"], text=False)
+    done = conjoin.exec(box, command, options=options, text=False)
     assert b"\x1b" not in done.stdout and b"\xff" not in done.stdout
 
 

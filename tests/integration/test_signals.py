@@ -14,6 +14,7 @@ from lib.poll import wait_for
 from lib.sandbox import Sandbox
 
 DEADLINE = 15
+ENDLESS = "echo ready; while :; do sleep 0.01; done"
 FORWARDED = [
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
     signal.SIGWINCH, signal.SIGALRM, signal.SIGVTALRM, signal.SIGIO, signal.SIGPWR, signal.SIGURG,
@@ -89,7 +90,7 @@ def test_a_signal_that_we_get_reaches_the_command(start, number):
 
 def test_a_signal_that_comes_as_soon_as_the_command_runs_reaches_it(conjoin, box):
     for _ in range(100):
-        running = Running(conjoin, box, "trap 'exit 33' TERM; echo ready; while :; do sleep 0.01; done")
+        running = Running(conjoin, box, f"trap 'exit 33' TERM; {ENDLESS}")
         running.send(signal.SIGTERM)
         status = running.wait()
         running.close()
@@ -107,7 +108,7 @@ def test_a_signal_that_ends_the_command_ends_us_in_order(start, number):
 
 
 def test_signals_arent_lost_though_many_come(start):
-    running = start("n=0; trap 'n=$((n+1)); echo $n' USR1; echo ready; while :; do sleep 0.01; done")
+    running = start(f"n=0; trap 'n=$((n+1)); echo $n' USR1; {ENDLESS}")
     for number in range(1, 51):
         running.send(signal.SIGUSR1)
         assert running.line() == str(number)
@@ -168,8 +169,8 @@ def test_killing_us_kills_a_command_that_leads_a_session_with_children(start, bo
 
 
 def test_killing_us_kills_a_command_with_a_pty(conjoin, box):
-    running = conjoin.popen("exec", "-t", box.pid, "sh", "-c", "trap '' HUP; echo ready; sleep 1000",
-                            stdout=subprocess.PIPE)
+    script = "trap '' HUP; echo ready; sleep 1000"
+    running = conjoin.popen("exec", "-t", box.pid, "sh", "-c", script, stdout=subprocess.PIPE)
     assert running.stdout.readline().strip() == b"ready"
     command = wait_for(lambda: only_child(running.pid))
     running.kill()
@@ -208,7 +209,8 @@ def test_the_supervisor_stays_in_its_own_namespaces_and_cgroups(start, box):
     assert supervisor == before
     assert command == (box.ns(), box.cgroups())
     for name in ("root", "cwd"):
-        assert os.readlink(f"/proc/{running.supervisor}/{name}") == os.readlink(f"/proc/self/{name}")
+        theirs = os.readlink(f"/proc/{running.supervisor}/{name}")
+        assert theirs == os.readlink(f"/proc/self/{name}")
     status, ours = proc.status(running.supervisor), proc.status("self")
     for name in ("Uid", "Gid", "Groups", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp"):
         assert status[name] == ours[name]

@@ -150,7 +150,8 @@ def test_the_pty_is_the_controlling_terminal_of_a_new_session(terminal, box):
 
 
 def test_the_ptys_owner_is_the_commands_user(terminal, box):
-    terminal.start("-u", "app", box.pid, "sh", "-c", "stat -c %U $(tty) && echo x >$(tty) && exit 9")
+    script = "stat -c %U $(tty) && echo x >$(tty) && exit 9"
+    terminal.start("-u", "app", box.pid, "sh", "-c", script)
     terminal.read_until(b"app")
     assert terminal.wait() == 9
 
@@ -313,7 +314,8 @@ def test_ctrl_c_ends_a_command_without_a_pty(terminal, box):
 
 def test_a_background_job_gets_no_pty_and_leaves_the_mode_alone(terminal, box):
     before = terminal.mode()
-    terminal.start(box.pid, "sh", "-c", "test -t 0 || test -t 1; exit $((10 + $?))", background=True)
+    script = "test -t 0 || test -t 1; exit $((10 + $?))"
+    terminal.start(box.pid, "sh", "-c", script, background=True)
     assert terminal.wait() == 11
     assert terminal.mode() == before
 
@@ -359,7 +361,7 @@ def test_a_background_process_that_writes_without_end_doesnt_keep_us(terminal, b
 
 
 def test_keys_cant_be_pushed_into_our_terminal(terminal, box):
-    """TIOCSTI on whatever is open inside: nothing may turn up in the host's terminal."""
+    """TIOCSTI wants a terminal that is open inside, or the controlling one: there is neither."""
     terminal.start("-T", box.pid, "sleep", "1000")
     command = command_of(terminal.running.pid)
     held = [os.readlink(f"/proc/{command}/fd/{fd}") for fd in os.listdir(f"/proc/{command}/fd")]

@@ -25,6 +25,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
+
 #define PIDFS_MAGIC 0x50494446 /* linux/magic.h, PID_FS_MAGIC */
 
 enum message_type { MESSAGE_GO, MESSAGE_UNSHARED, MESSAGE_MADE, MESSAGE_FAILED };
@@ -125,9 +127,14 @@ static int copy_self(struct failure *why)
 		return fail(why, errno, "copy this program");
 	while ((n = sendfile(to, from, NULL, 1 << 20)) > 0)
 		;
-	if (n < 0 ||
-	    fcntl(to, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+	if (n < 0)
 		return fail(why, errno, "copy this program");
+	/* EBUSY: the kernel has hold of a page for the moment. */
+	for (int i = 0; fcntl(to, F_ADD_SEALS, SEALS) < 0; i++) {
+		if (errno != EBUSY || i == 100)
+			return fail(why, errno, "seal the copy of this program");
+		(void)poll(NULL, 0, 10);
+	}
 	/* above what execute() uses */
 	int high = fcntl(to, F_DUPFD_CLOEXEC, 16);
 

@@ -105,12 +105,12 @@ static void signals_neither_cut_a_read_nor_a_write(void **state)
 	make_pipe(fds);
 	pid = fork();
 	if (pid == 0) {
-		interrupt_often(500);
+		interrupt_often(7000);
 		close_fd(&fds[0]);
 		_exit(io_write_all(fds[1], data, SIZE) == 0 ? 0 : 1);
 	}
 	close_fd(&fds[1]);
-	interrupt_often(300);
+	interrupt_often(5000);
 	int r = io_read_all(fds[0], SIZE, &bytes);
 	interrupt_often(0);
 	int status = -1;

@@ -203,7 +203,9 @@ static void our_own_limits_read_the_same_both_ways(void **state)
 	assert_int_equal(proc_open(0, &proc, NULL), 0);
 	assert_int_equal(limits_read(proc, &by_file), 0);
 	assert_int_equal(limits_read_own(&by_call), 0);
-	assert_memory_equal(&by_file, &by_call, sizeof(by_file));
+	for (int i = 0; i < LIMITS; i++)
+		if (i != RLIMIT_NOFILE) /* valgrind keeps some for itself */
+			assert_memory_equal(&by_file.of[i], &by_call.of[i], sizeof(by_file.of[i]));
 }
 
 static void a_limits_file_with_a_hole_is_refused(void **state)
@@ -338,6 +340,7 @@ static void make_attr(const struct tree *tree, const char *file, const char *tex
 {
 	make_directory(tree, "attr");
 	make_directory(tree, "attr/apparmor");
+	write_text(tree, "attr/current", text); /* every kernel with labels has it */
 	write_text(tree, file, text);
 }
 
