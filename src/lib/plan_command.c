@@ -85,9 +85,9 @@ static void env_apply(struct env *env, const char *text)
 }
 
 /* Entries are ended by NULs; the bytes between them are passed on whatever they are. */
-static void env_take(struct env *env, const struct bytes *environ)
+static void env_take(struct env *env, const struct bytes *bytes)
 {
-	for (const char *at = environ->data; at && at < environ->data + environ->size;
+	for (const char *at = bytes->data; at && at < bytes->data + bytes->size;
 	     at += strlen(at) + 1)
 		env_append(env, at);
 }

@@ -56,6 +56,9 @@ int cj_target_open(const char *text, struct cj_target **ret, struct cj_error *er
 	target->ref = (struct pidref)PIDREF_INIT;
 	target->text = strdup(text);
 	r = target->text ? find(text, &target->ref, err) : cj_fail(err, ENOMEM, "find %s", text);
+	if (r == 0 && pidref_verify(&target->ref) < 0)
+		r = cj_fail(err, ESRCH, "enter process %d, which has ended (it's a zombie)",
+			    target->ref.pid);
 	if (r == -ESRCH && is_process(text))
 		cj_hint(err, "see ps -p %s; inside a container PIDs are other ones", text);
 	if (r < 0) {
