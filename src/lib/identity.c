@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -20,6 +21,7 @@
 enum {
 	STATUS_LIMIT = 4 << 20, /* 65536 groups are 720 kB */
 	ENVIRON_LIMIT = 64 << 20,
+	EXECVE_TRIES = 1000,
 };
 
 void identity_done(struct identity *identity)
@@ -33,6 +35,16 @@ void identity_done(struct identity *identity)
 	idmap_done(&identity->gid_map);
 }
 
+/* It never had any, or has given it up on its way to being a zombie. */
+static int no_memory(pid_t pid, int proc, struct cj_error *err)
+{
+	struct proc_stat stat;
+
+	if (proc_read_stat(proc, &stat) == 0 && stat.kernel_thread)
+		return cj_fail(err, EINVAL, "process %d is a kernel thread", pid);
+	return cj_fail(err, ESRCH, "process %d is just ending", pid);
+}
+
 static int read_status(pid_t pid, int proc, struct identity *id, struct cj_error *err)
 {
 	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
@@ -44,9 +56,7 @@ static int read_status(pid_t pid, int proc, struct identity *id, struct cj_error
 		return cj_fail(err, -r, "read the status of process %d", pid);
 	if (id->status.state == 'Z' || id->status.state == 'X')
 		return cj_fail(err, ESRCH, "process %d has ended (it's a zombie)", pid);
-	if (!id->status.has_memory)
-		return cj_fail(err, EINVAL, "process %d is a kernel thread", pid);
-	return 0;
+	return id->status.has_memory ? 0 : no_memory(pid, proc, err);
 }
 
 static int read_namespaces(pid_t pid, int proc, struct identity *id, struct cj_error *err)
@@ -136,6 +146,26 @@ static int read_cgroups(pid_t pid, int proc, struct identity *id, struct cj_erro
 	return r < 0 ? cj_fail(err, -r, "read the cgroups of process %d", pid) : 0;
 }
 
+/*
+ * In the middle of an execve the new environment isn't there yet and the file is empty, as it is for
+ * a process that has none: that one's begins where it ends. It takes microseconds, unless the program
+ * comes from afar.
+ */
+static int read_environ(int proc, struct bytes *ret)
+{
+	for (int i = 0;; i++) {
+		struct proc_stat stat;
+		int r = proc_read(proc, "environ", ENVIRON_LIMIT, ret);
+
+		if (r < 0 || ret->size > 0 || i == EXECVE_TRIES ||
+		    proc_read_stat(proc, &stat) < 0 ||
+		    (stat.env_end && stat.env_end == stat.env_start))
+			return r;
+		bytes_done(ret);
+		(void)poll(NULL, 0, i < 10 ? 0 : 1);
+	}
+}
+
 /* What may be missing: noted, and an error only where a plan needs it. */
 static void read_details(pid_t pid, int proc, struct identity *id)
 {
@@ -147,7 +177,7 @@ static void read_details(pid_t pid, int proc, struct identity *id)
 	note(id, PART_RLIMITS, limits_read(proc, &id->limits));
 	note(id, PART_PERSONALITY, proc_read_number(proc, "personality", 16, &id->personality));
 	note(id, PART_TIMER_SLACK, proc_read_number(proc, "timerslack_ns", 10, &id->timer_slack));
-	note(id, PART_ENVIRONMENT, proc_read(proc, "environ", ENVIRON_LIMIT, &id->environ));
+	note(id, PART_ENVIRONMENT, read_environ(proc, &id->environ));
 	read_scheduling(pid, id);
 }
 

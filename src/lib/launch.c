@@ -361,7 +361,7 @@ int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, str
 
 	r = starting_prepare(&s, err);
 	if (r < 0)
-		return r;
+		return target_explain(plan->target, r, err);
 	child = calloc(1, sizeof(*child));
 	if (!child)
 		return cj_fail(err, ENOMEM, "launch");
@@ -372,7 +372,7 @@ int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, str
 		r = see_it_run(&s, err);
 	if (r < 0) {
 		free(child);
-		return r;
+		return s.failure.status ? r : target_explain(plan->target, r, err);
 	}
 	reap_stage(&s);
 	give_child(&s, child);

@@ -214,7 +214,7 @@ int cj_plan_exec(struct cj_target *target, const struct cj_exec_options *options
 	int r = take_options(options, &own, err);
 
 	if (r == 0)
-		r = facts_gather(target, &own, &facts, err);
+		r = target_explain(target, facts_gather(target, &own, &facts, err), err);
 	if (r < 0)
 		return r;
 	/* All was read through one directory, and it lived until now: so it was about the target. */

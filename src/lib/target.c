@@ -69,6 +69,19 @@ int cj_target_open(const char *text, struct cj_target **ret, struct cj_error *er
 	return 0;
 }
 
+int target_explain(const struct cj_target *target, int r, struct cj_error *err)
+{
+	struct cj_error step;
+
+	if (r >= 0 || r == -ESRCH || pidref_verify(&target->ref) == 0)
+		return r;
+	if (!err)
+		return -ESRCH;
+	step = *err;
+	*err = (struct cj_error)CJ_ERROR_INIT;
+	return cj_fail(err, ESRCH, "%s: the target has ended", step.text);
+}
+
 void cj_target_free(struct cj_target *target)
 {
 	if (!target)

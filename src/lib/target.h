@@ -12,3 +12,10 @@ struct cj_target {
 	struct pidref ref;
 	char *text; /* as the user wrote it */
 };
+
+/*
+ * A step failed: if the target has ended by now that's the reason, whatever the kernel said (its
+ * cgroups vanish, its namespaces refuse). Rewrites the error then. Returns what the step did, or
+ * -ESRCH.
+ */
+int target_explain(const struct cj_target *target, int r, struct cj_error *err);

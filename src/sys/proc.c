@@ -14,6 +14,8 @@
 #include "base/format.h"
 #include "base/parse.h"
 
+#define KERNEL_THREAD 0x00200000 /* include/linux/sched.h, PF_KTHREAD */
+
 int proc_open(pid_t pid, int *ret_fd, struct cj_error *err)
 {
 	_cleanup_fd_ int fd = -EBADF;
@@ -76,15 +78,40 @@ ssize_t proc_readlink(int dir, const char *name, char *buf, size_t size)
 	return n;
 }
 
-int proc_parse_start_time(const char *stat, uint64_t *ret)
+/* The number in a field of stat, from 3 on. */
+static int stat_field(const char *stat, int wanted, uint64_t *ret)
 {
 	/* The name, field 2, may hold blanks and parentheses: the last one closes it. */
 	const char *at = strrchr(stat, ')');
 
-	for (int field = 2; at && field < 22; field++)
+	for (int field = 2; at && field < wanted; field++)
 		at = strchr(at + 1, ' ');
 	if (!at || sscanf(at, "%" SCNu64, ret) != 1)
 		return -EBADMSG;
+	return 0;
+}
+
+int proc_parse_start_time(const char *stat, uint64_t *ret)
+{
+	return stat_field(stat, 22, ret);
+}
+
+int proc_read_stat(int dir, struct proc_stat *ret)
+{
+	struct proc_stat stat;
+	char buf[2048];
+	ssize_t n = proc_read_small(dir, "stat", buf, sizeof(buf));
+	uint64_t flags = 0;
+	int r = n < 0 ? (int)n : stat_field(buf, 9, &flags);
+
+	if (r == 0)
+		r = stat_field(buf, 50, &stat.env_start);
+	if (r == 0)
+		r = stat_field(buf, 51, &stat.env_end);
+	if (r < 0)
+		return r;
+	stat.kernel_thread = flags & KERNEL_THREAD;
+	*ret = stat;
 	return 0;
 }
 

@@ -40,6 +40,15 @@ ssize_t proc_readlink(int dir, const char *name, char *buf, size_t size);
 int proc_read_start_time(int dir, uint64_t *ret);
 int proc_parse_start_time(const char *stat, uint64_t *ret);
 
+/* What the whole of stat tells and status doesn't. proc(5) */
+struct proc_stat {
+	bool kernel_thread; /* PF_KTHREAD of field 9 */
+	/* Fields 50 and 51, where the environment lies: 0 while an execve is under way. */
+	uint64_t env_start, env_end;
+};
+
+int proc_read_stat(int dir, struct proc_stat *ret);
+
 /* What we need of /proc/PID/status. Ids are as the reader's user namespace sees them. */
 struct proc_status {
 	char comm[64];	 /* as status escapes it: \n and \\ */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A hostile container sees nothing of the host in what enters it, and gets nothing out of it.
-ATTACK_ROUNDS=10000 is the full form. Not here: attacks on the supervisor (test_attack_supervisor.py),
-targets that change while they are entered (test_attack_swap.py)."""
+ATTACK_ROUNDS=10000 is the full form. Not here: attacks on the one that stays outside
+(test_attack_supervisor.py), targets that change while they are entered (test_attack_swap.py)."""
 
 import hashlib
 import os
@@ -77,7 +77,8 @@ def test_a_tracer_gets_no_process_without_the_targets_filter(arena, no_new_privs
 
 def digest(path):
     with open(path, "rb") as f:
-        return hashlib.sha256(f.read()).hexdigest(), os.stat(path).st_mtime_ns, os.stat(path).st_mode
+        content = hashlib.sha256(f.read()).hexdigest()
+    return content, os.stat(path).st_mtime_ns, os.stat(path).st_mode
 
 
 def elf_with_interpreter(path):

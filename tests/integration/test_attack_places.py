@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Targets that stand in the wrong place, or whose files are made up: a cwd of the host, a faked /proc,
-an /etc/passwd that isn't one. Not here: what changes while it's looked at (test_attack_swap.py)."""
+"""Targets that stand in the wrong place, or whose files are made up: a cwd of the host, a faked
+/proc, an /etc/passwd that isn't one. Not here: what changes while it's looked at
+(test_attack_swap.py)."""
 
 import os
 import shutil

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What a hostile container does to the processes that enter it can't hurt the one that stays outside:
-it doesn't hang, isn't made to lie, and nothing is left. Not here: what is seen inside (test_attack.py)."""
+"""What a hostile container does to the processes that enter it can't hurt the one that stays
+outside: it doesn't hang, isn't made to lie, and nothing is left. Not here: what is seen inside
+(test_attack.py)."""
 
 import os
 import pty
@@ -77,7 +78,7 @@ def test_forged_reports_are_neither_believed_nor_printed_as_they_are(arena, byst
 
 
 def test_a_command_whose_end_is_kept_secret_by_a_tracer_isnt_waited_for_for_ever(arena):
-    """It's killed and not reaped: the kernel tells its real parent nothing as long as it's traced."""
+    """Killed and not reaped: the kernel tells its real parent nothing while it's traced."""
     box = arena.container("unreaped", caps=CAPS)
     results = storm(arena, box, 40, deadline=20)
     _, _, traced = stop_attack(box)
@@ -174,7 +175,7 @@ def is_watched(pid):
 
 
 def how_it_fares(process):
-    """Held before execve; or missed, or killed, by an attacker that came too late; None: not yet."""
+    """Held before execve; or missed, or killed, by one that came too late. None: not yet."""
     if process.poll() is not None:
         return "ended"
     for name, state in children(process.pid).values():
@@ -186,7 +187,7 @@ def how_it_fares(process):
 
 
 def end_it(process, sig):
-    """With execve all that's left the first signal is kept for the command: the second one isn't."""
+    """With only execve left the first signal is kept for the command; the second isn't."""
     process.send_signal(sig)
     try:
         return process.wait(1)

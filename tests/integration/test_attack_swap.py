@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Targets that aren't what they seem: their root, directory, namespaces, program or privileges change
-while they are entered, or their /proc and /etc are made up. Whatever comes of it, the command is never
-on the host and never has more than its target."""
+"""Targets that aren't what they seem: their root, directory, namespaces, program or privileges
+change while they are entered. Whatever comes of it, the command is never on the host and never has
+more than its target. Not here: made up files (test_attack_places.py)."""
 
 import os
 

@@ -26,11 +26,13 @@ DEADLINE = 60
 
 
 def program(name):
-    return os.path.abspath(os.path.join(BUILD, "tests/lib", name))
+    """Beside the sandbox: one build of them serves every variant of conjoin."""
+    sandbox = os.environ.get("SANDBOX", os.path.join(BUILD, "tests/lib/sandbox"))
+    return os.path.join(os.path.dirname(os.path.abspath(sandbox)), name)
 
 
 class Arena:
-    """The host's side: a copy of conjoin, so that nothing is lost if it's written to, and markers."""
+    """The host's side: markers, and a copy of conjoin, so that nothing is lost by writing to it."""
 
     def __init__(self, folder, conjoin, rootfs, sandbox_program):
         self.folder = folder
