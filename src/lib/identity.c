@@ -162,6 +162,8 @@ static int read_environ(int proc, struct bytes *ret)
 		    (stat.env_end && stat.env_end == stat.env_start))
 			return r;
 		bytes_done(ret);
+		if (stat.memory == 0)
+			return -ESRCH;
 		(void)poll(NULL, 0, i < 10 ? 0 : 1);
 	}
 }

@@ -105,6 +105,8 @@ int proc_read_stat(int dir, struct proc_stat *ret)
 	int r = n < 0 ? (int)n : stat_field(buf, 9, &flags);
 
 	if (r == 0)
+		r = stat_field(buf, 23, &stat.memory);
+	if (r == 0)
 		r = stat_field(buf, 50, &stat.env_start);
 	if (r == 0)
 		r = stat_field(buf, 51, &stat.env_end);

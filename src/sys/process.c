@@ -124,6 +124,8 @@ int proc_read_number(int proc, const char *name, unsigned int base, int64_t *ret
 	if (n < 0)
 		return (int)n;
 	negative = text[0] == '-';
+	if (n == 0) /* of its memory, which it has given up */
+		return -ESRCH;
 	text[strcspn(text, "\n")] = '\0';
 	if (parse_base(text + negative, base, &value) < 0 || value > INT64_MAX)
 		return -EBADMSG;
