@@ -73,7 +73,7 @@ static int unblock_signals(const struct launch *launch, struct cj_error *err)
 static int announce(const struct launch *launch, struct cj_error *err)
 {
 	(void)err;
-	report_send(launch->report, REPORT_EXECUTE, 0, NULL);
+	report_send(launch->report, REPORT_EXECUTE, NULL);
 	return STEP_NOTHING;
 }
 
@@ -158,6 +158,6 @@ _Noreturn void child_main(const struct launch *launch)
 	steps_run(child_steps, ELEMENTS(child_steps), launch);
 	code = execute(launch->plan, &path);
 	describe(code, path, launch->plan, &err);
-	report_send(launch->report, REPORT_ERROR, 0, &err);
+	report_send(launch->report, REPORT_ERROR, &err);
 	_exit(1);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -98,20 +99,19 @@ static int make_stage(struct starting *s, bool *ret_attach_unified, struct cj_er
 	return cj_fail(err, -s->stage, "join unified cgroup %s", s->plan->cgroups[i].directory);
 }
 
-/* The stage says who the child is; that it's ours is asked of the kernel, and nobody says it twice. */
-static int take_child(struct starting *s, pid_t pid, struct cj_error *err)
+/*
+ * Opens the child, once there is one. The number comes from the kernel by way of the stage, which the
+ * container can't reach, and as our unreaped child it is nobody else's.
+ */
+static int take_child(struct starting *s, struct cj_error *err)
 {
-	siginfo_t info;
-	int r;
+	pid_t pid = __atomic_load_n(&s->shared->child, __ATOMIC_ACQUIRE);
 
 	if (s->child > 0 || pid <= 0)
-		return cj_fail(err, EPROTO, "believe who the command is: told twice");
+		return 0;
 	s->child_fd = sys_pidfd_open(pid, 0);
 	if (s->child_fd < 0)
 		return cj_fail(err, -s->child_fd, "open the command's process");
-	r = sys_waitid(P_PIDFD, (id_t)s->child_fd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
-	if (r < 0)
-		return cj_fail(err, EPROTO, "believe who the command is: not our child");
 	s->child = pid;
 	return 0;
 }
@@ -124,8 +124,6 @@ static int take_report(struct starting *s, const struct report *report, struct c
 	case REPORT_STEP:
 		starting_log(s, CJ_LOG_STEP, "%s: done", report->error.text);
 		return 0;
-	case REPORT_CHILD:
-		return take_child(s, report->pid, err);
 	case REPORT_EXECUTE:
 		s->executes = true;
 		return 0;
@@ -273,6 +271,8 @@ static int see_it_run(struct starting *s, struct cj_error *err)
 {
 	int r = listen_to_end(s, err);
 
+	if (r == 0)
+		r = take_child(s, err);
 	if (r < 0)
 		return r;
 	if (s->failure.code)
@@ -305,16 +305,22 @@ static void thaw(const struct starting *s)
 		(void)cgroup_attach(fd, s->child);
 }
 
+/* The stage first: until it has ended it may still make a child. */
+static void end_processes(struct starting *s)
+{
+	if (s->stage_fd < 0)
+		return;
+	(void)take_child(s, NULL);
+	if (check_frozen(s, NULL) < 0)
+		thaw(s);
+	process_end(&s->stage_fd);
+	(void)take_child(s, NULL);
+	process_end(&s->child_fd);
+}
+
 static void starting_done(struct starting *s)
 {
-	if (s->child_fd >= 0 || s->stage_fd >= 0) {
-		if (s->child_fd >= 0)
-			(void)sys_pidfd_send_signal(s->child_fd, SIGKILL);
-		if (check_frozen(s, NULL) < 0)
-			thaw(s);
-	}
-	process_end(&s->child_fd);
-	process_end(&s->stage_fd);
+	end_processes(s);
 	close_fd(&s->report_r);
 	close_fd(&s->report_w);
 	close_fd(&s->life_r);
@@ -325,6 +331,8 @@ static void starting_done(struct starting *s)
 		close_fd(&s->cgroups[i]);
 	free(s->cgroups);
 	own_cgroups_done(&s->own);
+	if (s->shared)
+		(void)munmap(s->shared, sizeof(*s->shared));
 }
 
 /* The stage has told its news and exits, or has: it is ours to wait for. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/cleanup.h"
 #include "base/format.h"
@@ -161,6 +162,17 @@ static int place_stdio(struct starting *s, int number, struct cj_error *err)
 	return 0;
 }
 
+static int share_memory(struct starting *s, struct cj_error *err)
+{
+	void *page = mmap(NULL, sizeof(*s->shared), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return cj_fail(err, errno, "share memory with the stage process");
+	s->shared = page;
+	return 0;
+}
+
 int starting_prepare(struct starting *s, struct cj_error *err)
 {
 	int r;
@@ -179,6 +191,8 @@ int starting_prepare(struct starting *s, struct cj_error *err)
 		r = cj_fail(err, errno, "make a pipe");
 	if (r == 0)
 		r = make_pipe(&s->life_r, &s->life_w, err);
+	if (r == 0)
+		r = share_memory(s, err);
 	for (int i = 0; i < 3 && r == 0; i++)
 		r = place_stdio(s, i, err);
 	if (r < 0)
@@ -186,6 +200,7 @@ int starting_prepare(struct starting *s, struct cj_error *err)
 	s->launch.plan = s->plan;
 	s->launch.target = s->plan->target->ref.fd;
 	s->launch.target_proc = s->plan->target->ref.proc;
+	s->launch.shared = s->shared;
 	s->launch.report = s->report_w;
 	s->launch.report_r = s->report_r;
 	s->launch.life = s->life_r;

@@ -7,9 +7,9 @@
 
 _Static_assert(sizeof(struct report) <= 4096, "a report must fit PIPE_BUF to arrive whole");
 
-void report_send(int fd, enum report_kind kind, pid_t pid, const struct cj_error *error)
+void report_send(int fd, enum report_kind kind, const struct cj_error *error)
 {
-	struct report report = {.kind = kind, .pid = pid};
+	struct report report = {.kind = kind};
 
 	if (error)
 		report.error = *error;

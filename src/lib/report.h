@@ -15,19 +15,17 @@
 
 enum report_kind {
 	REPORT_STEP = 1, /* a step was taken; `error.text` says which. Only when somebody listens */
-	REPORT_CHILD,	 /* by the stage: `pid` is the child */
 	REPORT_EXECUTE,	 /* by the child: all is done but execve */
 	REPORT_ERROR,	 /* a step failed; the last word of who sends it */
 };
 
 struct report {
 	uint32_t kind;
-	int32_t pid;
 	struct cj_error error;
 };
 
 /* Async-signal-safe. A reader that has gone away is no failure: the life pipe tells of that. */
-void report_send(int fd, enum report_kind kind, pid_t pid, const struct cj_error *error);
+void report_send(int fd, enum report_kind kind, const struct cj_error *error);
 
 /* 1: one was read; 0: the pipe is closed; -errno. What isn't a report is -EBADMSG. */
 int report_receive(int fd, struct report *ret);

@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -31,12 +32,12 @@ void steps_run(const struct step *steps, size_t n, const struct launch *launch)
 
 		if (r < 0) {
 			(void)cj_fail(&err, -r, "%s", steps[i].what);
-			report_send(launch->report, REPORT_ERROR, 0, &err);
+			report_send(launch->report, REPORT_ERROR, &err);
 			_exit(1);
 		}
 		if (launch->verbose && r != STEP_NOTHING) {
 			(void)cj_fail(&err, EINPROGRESS, "%s", steps[i].what);
-			report_send(launch->report, REPORT_STEP, 0, &err);
+			report_send(launch->report, REPORT_STEP, &err);
 		}
 	}
 }
@@ -411,8 +412,17 @@ static int forget_environment(const struct launch *launch, struct cj_error *err)
 	return STEP_NOTHING;
 }
 
+/* Who the child is we tell where the child can't write: it may be made to say anything. */
+static int keep_from_child(const struct launch *launch, struct cj_error *err)
+{
+	(void)err;
+	return madvise(launch->shared, sizeof(*launch->shared), MADV_DONTFORK) < 0 ? -errno
+										   : STEP_NOTHING;
+}
+
 static const struct step stage_steps[] = {
 	{"reset signals", default_signals},
+	{"keep memory from the child", keep_from_child},
 	{"forget the caller's environment", forget_environment},
 	{"wait", wait_for_release},
 	{"hide from other processes", hide},
@@ -450,14 +460,13 @@ _Noreturn void stage_main(const struct launch *launch)
 
 	steps_run(stage_steps, ELEMENTS(stage_steps), launch);
 	/* Not clone3: Docker's filter answers ENOSYS, older ones EPERM. */
-	pid = sys_clone(CLONE_PARENT | SIGCHLD);
+	pid = sys_clone(CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, &launch->shared->child);
 	if (pid == 0)
 		child_main(launch);
 	if (pid < 0) {
 		(void)cj_fail(&err, -pid, "%s", clone_failure(pid));
-		report_send(launch->report, REPORT_ERROR, 0, &err);
+		report_send(launch->report, REPORT_ERROR, &err);
 		_exit(1);
 	}
-	report_send(launch->report, REPORT_CHILD, pid, NULL);
 	_exit(0);
 }

@@ -9,7 +9,7 @@
  *	cgroups, limits, … by pid
  *	one byte ─────────────────────► stage_steps[], in order
  *					clone(CLONE_PARENT) ──────────► child_steps[], in order
- *	◄─ REPORT_CHILD ─────────────── tells the pid, exits
+ *	◄─ shared->child ────────────── (the kernel's word), exits
  *	◄─ REPORT_EXECUTE ───────────────────────────────────────────── execve
  *	◄─ end of the report pipe ───────────────────────────────────── (closed by it)
  *
@@ -24,6 +24,11 @@
 
 #include "lib/plan.h"
 
+/* A page that supervisor and stage share, and the child doesn't have. */
+struct shared {
+	pid_t child; /* written by the kernel at clone(2), before the child runs; 0 until then */
+};
+
 struct launch {
 	const struct cj_plan *plan;
 	int target;	 /* pidfd */
@@ -32,6 +37,7 @@ struct launch {
 	int life;	 /* read end */
 	int life_w;	 /* the supervisor's end, closed first of all */
 	int report_r;
+	struct shared *shared;
 	int stdio[3];  /* what becomes 0, 1, 2: above 2, or the number itself */
 	bool terminal; /* stdio[0] is the slave of a pty: controlling terminal */
 	bool threaded; /* the caller has threads: no parent death signal */

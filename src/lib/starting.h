@@ -19,6 +19,7 @@ struct starting {
 	struct own_cgroups own;
 	pid_t stage;
 	int stage_fd;
+	struct shared *shared; /* NULL until it's there */
 	pid_t child;
 	int child_fd;
 	bool executes; /* all but execve was done */

@@ -250,7 +250,7 @@ int seccomp_copy(pid_t pid, int pidfd, struct seccomp_programs *ret, struct cj_e
 		return cj_fail(err, errno, "read the seccomp filters of process %d", pid);
 
 	/* Exit signal 0: no SIGCHLD, and a waitpid(-1) of the caller's doesn't see it. */
-	tracer = sys_clone(0);
+	tracer = sys_clone(0, NULL);
 	if (tracer == 0)
 		tracer_main(copy, pid, pidfd);
 	r = tracer < 0 ? tracer : wait_for_tracer(tracer);

@@ -46,10 +46,13 @@ static inline pid_t sys_clone3(struct clone_args *args)
 	return (pid_t)sys_result(syscall(SYS_clone3, args, sizeof(*args)));
 }
 
-/* clone(2) without memory of its own to run on: like fork(2), with flags. */
-static inline pid_t sys_clone(unsigned long flags)
+/*
+ * clone(2) without memory of its own to run on: like fork(2), with flags. With CLONE_PARENT_SETTID the
+ * kernel writes the PID to `*ret_pid` before the new process runs.
+ */
+static inline pid_t sys_clone(unsigned long flags, pid_t *ret_pid)
 {
-	return (pid_t)sys_result(syscall(SYS_clone, flags, NULL, NULL, NULL, NULL));
+	return (pid_t)sys_result(syscall(SYS_clone, flags, NULL, ret_pid, NULL, NULL));
 }
 
 static inline int sys_setns(int fd, int kinds)

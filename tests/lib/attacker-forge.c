@@ -73,11 +73,9 @@ static int steal_pipe(const struct victim *v)
 	"\033[31mforged\033]0;title\007\rconjoin: all is well\n\x9b"                               \
 	"2J"
 
-static void say(int fd, uint32_t kind, int32_t pid, int code, int status)
+static void say(int fd, uint32_t kind, int code, int status)
 {
-	struct report report = {.kind = kind,
-				.pid = pid,
-				.error = {.code = code, .status = status}};
+	struct report report = {.kind = kind, .error = {.code = code, .status = status}};
 
 	(void)snprintf(report.error.text, sizeof(report.error.text), "%s", CONTROLS);
 	/* no NUL at the end */
@@ -88,7 +86,7 @@ static void say(int fd, uint32_t kind, int32_t pid, int code, int status)
 static void flood(int fd, uint32_t kind)
 {
 	for (int i = 0; i < FLOOD; i++)
-		say(fd, kind, 1, 0, 0);
+		say(fd, kind, 0, 0);
 }
 
 void attack_forge(const struct attacker *a, struct victim *v)
@@ -103,29 +101,28 @@ void attack_forge(const struct attacker *a, struct victim *v)
 		(void)!write(fd, "garbage", 7);
 		break;
 	case 1:
-		say(fd, 99, 1, 0, 0);
+		say(fd, 99, 0, 0);
 		break;
 	case 2:
-		say(fd, REPORT_CHILD, 1, 0, 0);
+		say(fd, 0, 0, 0);
 		break;
-	case 3: /* some process of the host, and perhaps one of the supervisor's own */
-		for (int pid = v->pid; pid < v->pid + 20; pid++)
-			say(fd, REPORT_CHILD, pid, 0, 0);
+	case 3:
+		say(fd, REPORT_EXECUTE, 0, 0);
 		break;
 	case 4:
-		say(fd, REPORT_CHILD, -1, 0, 0);
+		say(fd, UINT32_MAX, 0, 0);
 		break;
 	case 5:
-		say(fd, REPORT_ERROR, 1, EPERM, 256); /* 0 as an exit status */
+		say(fd, REPORT_ERROR, EPERM, 256); /* 0 as an exit status */
 		break;
 	case 6:
-		say(fd, REPORT_ERROR, 1, -5, 77);
+		say(fd, REPORT_ERROR, -5, 77);
 		break;
 	case 7:
-		say(fd, REPORT_ERROR, 1, 0, 0);
+		say(fd, REPORT_ERROR, 0, 0);
 		break;
 	case 8:
-		say(fd, REPORT_ERROR, 1, 1 << 30, -1);
+		say(fd, REPORT_ERROR, 1 << 30, -1);
 		break;
 	case 9:
 		flood(fd, REPORT_STEP);
@@ -134,7 +131,7 @@ void attack_forge(const struct attacker *a, struct victim *v)
 		flood(fd, REPORT_ERROR);
 		break;
 	default:
-		say(fd, REPORT_EXECUTE, 1, 0, 0);
+		say(fd, REPORT_EXECUTE, 0, 0);
 	}
 	send_signal(v, SIGKILL);
 }
@@ -161,7 +158,7 @@ void attack_drain(const struct attacker *a, struct victim *v)
 	(*a->caught)++;
 	for (unsigned int i = 0; !*a->stop; i++) {
 		if (i % 16 == 0) /* so that there is something to see for poll(2) */
-			say(fd, REPORT_STEP, 0, 0, 0);
+			say(fd, REPORT_STEP, 0, 0);
 		(void)!read(reader, bytes, sizeof(bytes));
 	}
 }

@@ -250,7 +250,7 @@ static void a_number_file_holds_one_number(void **state)
 	assert_int_equal(proc_read_number(tree->fd, "mask", 16, &n), 0);
 	assert_int_equal(n, 0x33);
 	assert_int_equal(proc_read_number(tree->fd, "two", 10, &n), -EBADMSG);
-	assert_int_equal(proc_read_number(tree->fd, "empty", 10, &n), -EBADMSG);
+	assert_int_equal(proc_read_number(tree->fd, "empty", 10, &n), -ESRCH);
 	assert_int_equal(proc_read_number(tree->fd, "missing", 10, &n), -ENOENT);
 	assert_int_equal(n, 0x33);
 }

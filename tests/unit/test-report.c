@@ -41,11 +41,10 @@ static void a_report_arrives_as_it_was_sent(void **state)
 	(void)cj_fail(&error, EACCES, "join mnt namespace");
 	cj_hint(&error, "run as root");
 	error.status = 126;
-	report_send(ends->out, REPORT_CHILD, 4711, NULL);
-	report_send(ends->out, REPORT_ERROR, 0, &error);
+	report_send(ends->out, REPORT_EXECUTE, NULL);
+	report_send(ends->out, REPORT_ERROR, &error);
 	assert_int_equal(report_receive(ends->in, &report), 1);
-	assert_int_equal(report.kind, REPORT_CHILD);
-	assert_int_equal(report.pid, 4711);
+	assert_int_equal(report.kind, REPORT_EXECUTE);
 	assert_int_equal(report.error.code, 0);
 	assert_int_equal(report_receive(ends->in, &report), 1);
 	assert_int_equal(report.kind, REPORT_ERROR);
@@ -115,8 +114,8 @@ static void nobody_listening_is_no_failure(void **state)
 
 	assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 	close_fd(&ends->in);
-	report_send(ends->out, REPORT_EXECUTE, 0, NULL);
-	report_send(-EBADF, REPORT_EXECUTE, 0, NULL);
+	report_send(ends->out, REPORT_EXECUTE, NULL);
+	report_send(-EBADF, REPORT_EXECUTE, NULL);
 }
 
 #define WITH_PIPE(test) cmocka_unit_test_setup_teardown(test, make_pipe, close_pipe)
