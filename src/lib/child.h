@@ -14,7 +14,7 @@ struct cj_child {
 	int life;	  /* our end of the life pipe; open as long as the command may live */
 	int life_r;	  /* the other one, for a watchdog */
 	int watchdog;	  /* its pidfd; -EBADF: none */
-	uint64_t pending; /* 1 << signal: came while it was started, to be sent on */
+	uint64_t pending; /* SIGNAL_BITs: came while it was started, to be sent on */
 	bool ended;
 	struct cj_exit end;
 	struct own_cgroups own;

@@ -166,17 +166,17 @@ static int64_t now_ms(void)
  */
 static int take_signal(struct starting *s, struct cj_error *err)
 {
-	static const uint64_t ending = UINT64_C(1) << SIGINT | UINT64_C(1) << SIGTERM |
-				       UINT64_C(1) << SIGHUP | UINT64_C(1) << SIGQUIT;
+	static const uint64_t ending = SIGNAL_BIT(SIGINT) | SIGNAL_BIT(SIGTERM) |
+				       SIGNAL_BIT(SIGHUP) | SIGNAL_BIT(SIGQUIT);
 	struct signalfd_siginfo info;
 	bool again;
 
 	if (io_read(s->options->signals, &info, sizeof(info)) != sizeof(info) ||
-	    info.ssi_signo > 63)
+	    info.ssi_signo < 1 || info.ssi_signo > SIGNALS)
 		return 0;
 	again = s->pending & ending;
-	s->pending |= UINT64_C(1) << info.ssi_signo;
-	if ((ending >> info.ssi_signo & 1) && (!s->executes || again))
+	s->pending |= SIGNAL_BIT(info.ssi_signo);
+	if ((ending & SIGNAL_BIT(info.ssi_signo)) && (!s->executes || again))
 		return cj_fail(err, EINTR, "start the command: signal %u came meanwhile",
 			       info.ssi_signo);
 	return 0;

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "lib/watchdog.h"
+#include "sys/syscalls.h"
 
 enum { CHUNK = 16384, FDS = 2 + 2 * CJ_RELAYS_MAX, AGAIN_MS = 100, AGAIN_TRIES = 20 };
 
@@ -185,8 +186,8 @@ static void session_done(struct session *session)
 /* Came while it was started. */
 static void send_pending(struct cj_child *child)
 {
-	for (int sig = 1; sig < 64; sig++)
-		if (child->pending >> sig & 1)
+	for (int sig = 1; sig <= SIGNALS; sig++)
+		if (child->pending & SIGNAL_BIT(sig))
 			(void)cj_child_signal(child, sig); /* ended: no matter */
 	child->pending = 0;
 }

@@ -24,7 +24,7 @@ struct starting {
 	int child_fd;
 	bool executes; /* all but execve was done */
 	unsigned int reports;
-	uint64_t pending;	 /* 1 << signal: came before the command ran */
+	uint64_t pending;	 /* SIGNAL_BITs: came before the command ran */
 	struct cj_error failure; /* what stage or child told */
 };
 

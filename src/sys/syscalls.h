@@ -103,6 +103,7 @@ static inline int sys_poll_now(struct pollfd *fds, unsigned int count)
 }
 
 enum { SIGNALS = 64 };
+#define SIGNAL_BIT(sig) (UINT64_C(1) << ((sig)-1))
 
 /* Gives a signal its default disposition. rt_sigaction(2); the struct is the kernel's. */
 static inline int sys_sigaction_default(int sig)
