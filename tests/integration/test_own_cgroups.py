@@ -95,12 +95,13 @@ def test_too_much_memory_ends_the_command_and_not_the_target(conjoin, box):
 
 
 def test_a_fork_bomb_ends_at_the_limit(conjoin, sandbox):
-    """The command is the first of eight, so seven more can be made."""
+    """The command is the first of eight, so seven more can be made; six, if the stage, which was in the
+    cgroup as well, hasn't been reaped by then."""
     box = sandbox(caps="docker")
     script = ("i=0; while [ $i -lt 50 ]; do sleep 1000 </dev/null >/dev/null 2>&1 & "
               "i=$((i+1)); echo $i; done")
     done = conjoin.exec(box, "sh", "-c", script, options=[*OWN, "--pids-limit", "8"])
-    assert done.stdout.split()[-1] == "7"
+    assert done.stdout.split()[-1] in ("6", "7")
     assert done.returncode != 0
     assert "fork" in done.stderr
     folders = {os.path.join(folder) for folder in own_folders() if holds(folder, box)}
