@@ -128,7 +128,16 @@ int proc_read_start_time(int dir, uint64_t *ret)
 /* "A\tB\tC\tD" */
 static int parse_ids(const char *text, unsigned int ret[4])
 {
-	return sscanf(text, "%u %u %u %u", &ret[0], &ret[1], &ret[2], &ret[3]) == 4 ? 0 : -EBADMSG;
+	for (int i = 0; i < 4; i++) {
+		char *end;
+		unsigned long n = strtoul(text, &end, 10);
+
+		if (end == text || n > UINT32_MAX)
+			return -EBADMSG;
+		ret[i] = (unsigned int)n;
+		text = end;
+	}
+	return 0;
 }
 
 static int parse_groups(const char *text, struct proc_status *status)
@@ -224,20 +233,27 @@ static int parse_no_new_privs(const char *value, struct proc_status *status)
 	return 0;
 }
 
-#define NUMBER_FIELD(name, member, format)                                                         \
+/* sscanf(3) would take longer than the kernel takes to write the file. */
+#define NUMBER_FIELD(name, member, base)                                                           \
 	static int name(const char *value, struct proc_status *status)                             \
 	{                                                                                          \
-		return sscanf(value, format, &status->member) == 1 ? 0 : -EBADMSG;                 \
+		char *end;                                                                         \
+		unsigned long long n = strtoull(value, &end, base);                                \
+                                                                                                   \
+		if (end == value)                                                                  \
+			return -EBADMSG;                                                           \
+		status->member = (__typeof__(status->member))n;                                    \
+		return 0;                                                                          \
 	}
 
-NUMBER_FIELD(parse_inheritable, inheritable, "%" SCNx64)
-NUMBER_FIELD(parse_permitted, permitted, "%" SCNx64)
-NUMBER_FIELD(parse_effective, effective, "%" SCNx64)
-NUMBER_FIELD(parse_bounding, bounding, "%" SCNx64)
-NUMBER_FIELD(parse_ambient, ambient, "%" SCNx64)
-NUMBER_FIELD(parse_seccomp, seccomp, "%d")
-NUMBER_FIELD(parse_seccomp_filters, seccomp_filters, "%d")
-NUMBER_FIELD(parse_tgid, tgid, "%d")
+NUMBER_FIELD(parse_inheritable, inheritable, 16)
+NUMBER_FIELD(parse_permitted, permitted, 16)
+NUMBER_FIELD(parse_effective, effective, 16)
+NUMBER_FIELD(parse_bounding, bounding, 16)
+NUMBER_FIELD(parse_ambient, ambient, 16)
+NUMBER_FIELD(parse_seccomp, seccomp, 10)
+NUMBER_FIELD(parse_seccomp_filters, seccomp_filters, 10)
+NUMBER_FIELD(parse_tgid, tgid, 10)
 
 /* In the order in which the kernel writes them (fs/proc/array.c), so that one pass finds all. */
 static const struct {
