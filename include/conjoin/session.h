@@ -32,8 +32,13 @@ struct cj_session_options {
 	 */
 	int signals;
 	struct cj_relay relays[CJ_RELAYS_MAX]; /* `from` of -1: unused */
-	int pty;			       /* master, whose size follows `terminal`; -1: none */
-	int terminal;			       /* the caller's terminal; -1: none */
+	int pty;      /* master, whose size follows `terminal`; the session's, too; -1: none */
+	int terminal; /* the caller's terminal; -1: none */
+	/*
+	 * Set by the session: the errno of a write of the command's output that failed, 0 if none did.
+	 * A reader that went away (EPIPE, EIO) is no failure: the command is told of it.
+	 */
+	int output_error;
 };
 
 #define CJ_SESSION_OPTIONS_INIT                                                                    \

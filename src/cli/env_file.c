@@ -2,12 +2,16 @@
 #include "cli/env_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
+
+enum { FILE_LIMIT = 4 << 20 };
 
 static int add(struct text_list *list, char *entry, struct cj_error *err)
 {
@@ -32,30 +36,32 @@ int env_option(const char *text, struct text_list *list, struct cj_error *err)
 	return add(list, entry, err);
 }
 
+static int add_lines(const char *path, char *text, struct text_list *list, struct cj_error *err)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		int r = line[0] == '#' ? 0 : env_option(line, list, err);
+
+		if (r < 0) {
+			cj_hint(err, "in %s", path);
+			return r;
+		}
+	}
+	return 0;
+}
+
 int env_file_read(const char *path, struct text_list *list, struct cj_error *err)
 {
-	_cleanup_file_ FILE *file = fopen(path, "re");
-	_cleanup_free_ char *line = NULL;
-	size_t room = 0;
-	ssize_t n;
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
+	int r = fd < 0 ? -errno : io_read_all(fd, FILE_LIMIT, &text);
 
-	if (!file)
-		return cj_fail(err, errno, "open environment file %s", path);
-	while ((n = getline(&line, &room, file)) >= 0) {
-		int r;
-
-		if (n > 0 && line[n - 1] == '\n')
-			line[--n] = '\0';
-		if (strlen(line) != (size_t)n)
-			return cj_fail(err, EINVAL, "read environment file %s, which has a NUL",
-				       path);
-		if (n == 0 || line[0] == '#')
-			continue;
-		r = env_option(line, list, err);
-		if (r < 0)
-			return r;
-	}
-	return ferror(file) ? cj_fail(err, errno, "read environment file %s", path) : 0;
+	if (r < 0)
+		return cj_fail(err, -r, "read environment file %s", path);
+	if (strlen(text.data) != text.size)
+		return cj_fail(err, EINVAL, "read environment file %s, which has a NUL", path);
+	return add_lines(path, text.data, list, err);
 }
 
 void env_list_done(struct text_list *list)

@@ -167,6 +167,17 @@ static int exit_status(const struct cj_exit *end)
 	return end->signal ? 128 + end->signal : end->code;
 }
 
+/* The command's own status is what counts, but nothing of its output may be lost in silence. */
+static void warn_of_lost_output(struct cli *cli, int code)
+{
+	char text[128];
+
+	if (!code)
+		return;
+	(void)snprintf(text, sizeof(text), "the command's output was lost: %s", strerror(code));
+	cli_log(cli, CJ_LOG_WARNING, text);
+}
+
 static int run(struct cli *cli, const struct arguments *arguments, bool pty, struct cj_plan *plan,
 	       int *ret_status, struct cj_error *err)
 {
@@ -191,8 +202,10 @@ static int run(struct cli *cli, const struct arguments *arguments, bool pty, str
 		terminal_started(&terminal);
 		r = cj_session_run(child, &session, &end, err);
 	}
-	if (r == 0)
+	if (r == 0) {
 		*ret_status = exit_status(&end);
+		warn_of_lost_output(cli, session.output_error);
+	}
 	cj_child_free(child);
 	return r;
 }

@@ -63,7 +63,7 @@ static int open_pty(const struct terminal_request *request, struct cj_plan *plan
 		r = add_relay(session, 0, terminal->master, 0, err);
 	if (r == 0)
 		r = add_relay(session, terminal->master, 1, 1, err);
-	session->pty = terminal->master;
+	session->pty = take_fd(&terminal->master);
 	launch->terminal = terminal->slave;
 	return r;
 }
@@ -135,6 +135,7 @@ void terminal_done(struct terminal *terminal)
 	close_ends(terminal);
 	close_fd(&terminal->master);
 	if (terminal->raw)
-		(void)tcsetattr(0, TCSADRAIN, &terminal->before);
+		(void)tcsetattr(0, TCSANOW,
+				&terminal->before); /* not waiting for who doesn't read */
 	terminal->raw = false;
 }

@@ -54,6 +54,11 @@ static int read_status(pid_t pid, int proc, struct identity *id, struct cj_error
 		r = proc_parse_status(text.data, &id->status);
 	if (r < 0)
 		return cj_fail(err, -r, "read the status of process %d", pid);
+	if (id->status.state == 'Z' && id->status.threads > 1)
+		return cj_fail(err, ESRCH,
+			       "the main thread of process %d has ended, which is the one "
+			       "that could be entered",
+			       pid);
 	if (id->status.state == 'Z' || id->status.state == 'X')
 		return cj_fail(err, ESRCH, "process %d has ended (it's a zombie)", pid);
 	return id->status.has_memory ? 0 : no_memory(pid, proc, err);

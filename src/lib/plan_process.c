@@ -218,7 +218,7 @@ static int decide_numbers(struct planning *p, struct cj_error *err)
 		 &nice},
 		/* Ours can't be asked for without setting it, so it's always set. */
 		{{PART_UMASK, "umask", o->umask, 8, 0, 0777, -1, mask, NULL}, &mask},
-		{{PART_PERSONALITY, "personality", o->personality, 16, 0, 0xffffffff,
+		{{PART_PERSONALITY, "personality", o->personality, 16, 0, 0xfffffffe,
 		  ours->personality, target->personality, NULL},
 		 &personality},
 		{{PART_TIMER_SLACK, "timer slack", o->timer_slack, 10, 1, INT64_MAX,

@@ -3,75 +3,27 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "lib/flow.h"
 #include "lib/watchdog.h"
 #include "sys/syscalls.h"
 
-enum { CHUNK = 16384, FDS = 2 + 2 * CJ_RELAYS_MAX, AGAIN_MS = 100, AGAIN_TRIES = 20 };
-
-/* One relay and what it has read but not written yet. */
-struct flow {
-	struct cj_relay relay;
-	char buf[CHUNK];
-	size_t start, end;
-};
+enum { FDS = 2 + CJ_RELAYS_MAX, AGAIN_MS = 100, AGAIN_TRIES = 20 };
 
 struct session {
 	struct cj_child *child;
-	const struct cj_session_options *options;
+	struct cj_session_options *options;
 	struct flow flows[CJ_RELAYS_MAX];
 	bool ended;
+	bool give_up;	  /* told to stop while the last output is passed on */
 	int kept_from_us; /* dead, but a tracer inside hasn't let go of it: how often we asked */
 };
-
-static void flow_close(struct flow *flow)
-{
-	close_fd(&flow->relay.from);
-	close_fd(&flow->relay.to);
-	flow->start = flow->end = 0;
-}
-
-static bool flow_is_open(const struct flow *flow)
-{
-	return flow->relay.to >= 0;
-}
-
-static void flow_read(struct flow *flow)
-{
-	ssize_t n = io_read(flow->relay.from, flow->buf, sizeof(flow->buf));
-
-	if (n == -EAGAIN)
-		return;
-	if (n <= 0) /* EIO: a pty whose other side is closed */
-		flow_close(flow);
-	else
-		flow->end = (size_t)n;
-}
-
-static void flow_write(struct flow *flow)
-{
-	ssize_t n = io_write(flow->relay.to, flow->buf + flow->start, flow->end - flow->start);
-
-	if (n == -EAGAIN)
-		return;
-	if (n < 0) {
-		flow_close(flow); /* EPIPE: nobody reads any more, and our reader should know */
-		return;
-	}
-	flow->start += (size_t)n;
-	if (flow->start == flow->end)
-		flow->start = flow->end = 0;
-}
-
-static bool flow_has_bytes(const struct flow *flow)
-{
-	return flow->end > flow->start;
-}
 
 static void copy_window_size(const struct cj_session_options *options)
 {
@@ -79,6 +31,11 @@ static void copy_window_size(const struct cj_session_options *options)
 
 	if (ioctl(options->terminal, TIOCGWINSZ, &size) == 0)
 		(void)ioctl(options->pty, TIOCSWINSZ, &size);
+}
+
+static bool ends(unsigned int sig)
+{
+	return sig == SIGINT || sig == SIGTERM || sig == SIGHUP || sig == SIGQUIT;
 }
 
 static void take_signal(struct session *session)
@@ -89,64 +46,75 @@ static void take_signal(struct session *session)
 		return;
 	if (info.ssi_signo == SIGWINCH && session->options->pty >= 0)
 		copy_window_size(session->options);
+	else if (session->ended)
+		session->give_up |= ends(info.ssi_signo);
 	else
 		(void)cj_child_signal(session->child, (int)info.ssi_signo); /* ended: no matter */
 }
 
-static void add(struct pollfd *fds, nfds_t *n, int fd, short events)
+/* The terminal that the command writes to is gone, and so is the command's: it gets SIGHUP. */
+static void hang_up(struct session *session)
 {
-	fds[*n] = (struct pollfd){.fd = fd, .events = events};
-	(*n)++;
+	for (int i = 0; i < CJ_RELAYS_MAX; i++)
+		flow_close(&session->flows[i]);
+	close_fd(&session->options->pty);
 }
 
-/* What a flow waits for: room to write, if it has something; else something to read. */
-static void add_flow(const struct flow *flow, struct pollfd *fds, nfds_t *n)
+static void take_write_error(struct session *session, struct flow *flow)
 {
-	if (!flow_is_open(flow))
-		add(fds, n, -1, 0);
-	else if (flow_has_bytes(flow))
-		add(fds, n, flow->relay.to, POLLOUT);
-	else
-		add(fds, n, flow->relay.from, POLLIN);
+	int code = flow->write_error;
+
+	flow->write_error = 0;
+	if (!code || !flow->relay.output)
+		return;
+	if (code != EPIPE && code != EIO) /* those mean that nobody wants it any more */
+		session->options->output_error = code;
+	if (session->options->pty >= 0)
+		hang_up(session);
+}
+
+/* Has the command ended? What a tracer inside keeps from us is asked for again, for two seconds. */
+static int look_at_child(struct session *session, struct cj_error *err)
+{
+	int r = child_poll_end(session->child, WNOHANG, err);
+
+	if (r < 0)
+		return r;
+	session->ended = r == 1;
+	session->kept_from_us = r == 1 ? 0 : session->kept_from_us + 1;
+	if (session->kept_from_us > AGAIN_TRIES)
+		return cj_fail(
+			err, EBUSY,
+			"wait for the command, which has ended: a process that traces it keeps "
+			"how");
+	return 0;
 }
 
 static int wait_once(struct session *session, int timeout, struct cj_error *err)
 {
-	struct pollfd fds[FDS];
-	nfds_t n = 0;
-	int ready;
+	bool asked = session->ended || session->kept_from_us;
+	struct pollfd fds[FDS] = {
+		{.fd = asked ? -1 : session->child->pidfd, .events = POLLIN},
+		{.fd = session->options->signals, .events = POLLIN},
+	};
+	int ready, r = 0;
 
-	add(fds, &n, session->ended || session->kept_from_us ? -1 : session->child->pidfd, POLLIN);
-	add(fds, &n, session->options->signals, POLLIN);
 	for (int i = 0; i < CJ_RELAYS_MAX; i++)
-		add_flow(&session->flows[i], fds, &n);
-	ready = poll(fds, n, timeout);
+		fds[2 + i] = flow_wants(&session->flows[i]);
+	ready = poll(fds, FDS, timeout);
 	if (ready < 0)
 		return errno == EINTR ? 1 : cj_fail(err, errno, "wait for the command");
-	if (fds[0].revents || session->kept_from_us) {
-		int r = child_poll_end(session->child, WNOHANG, err);
-
-		if (r < 0)
-			return r;
-		session->ended = r == 1;
-		session->kept_from_us = r == 1 ? 0 : session->kept_from_us + 1;
-		if (session->kept_from_us > AGAIN_TRIES)
-			return cj_fail(err, EBUSY,
-				       "wait for the command, which has ended: a process "
-				       "that traces it keeps how");
-	}
+	if (fds[0].revents || session->kept_from_us)
+		r = look_at_child(session, err);
+	if (r < 0)
+		return r;
 	if (fds[1].revents)
 		take_signal(session);
-	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
-		struct flow *flow = &session->flows[i];
-
-		if (!fds[2 + i].revents)
-			continue;
-		if (flow_has_bytes(flow))
-			flow_write(flow);
-		else
-			flow_read(flow);
-	}
+	for (int i = 0; i < CJ_RELAYS_MAX; i++)
+		if (fds[2 + i].revents && flow_is_open(&session->flows[i])) {
+			flow_step(&session->flows[i]);
+			take_write_error(session, &session->flows[i]);
+		}
 	return ready;
 }
 
@@ -164,7 +132,7 @@ static int drain(struct session *session, struct cj_error *err)
 	for (int i = 0; i < CJ_RELAYS_MAX; i++)
 		if (!session->flows[i].relay.output)
 			flow_close(&session->flows[i]);
-	while (outputs_open(session)) {
+	while (outputs_open(session) && !session->give_up) {
 		bool pending = false;
 		int r;
 
@@ -179,8 +147,7 @@ static int drain(struct session *session, struct cj_error *err)
 
 static void session_done(struct session *session)
 {
-	for (int i = 0; i < CJ_RELAYS_MAX; i++)
-		flow_close(&session->flows[i]);
+	hang_up(session);
 }
 
 /* Came while it was started. */
@@ -200,12 +167,13 @@ int cj_session_run(struct cj_child *child, struct cj_session_options *options, s
 
 	session.child = child;
 	session.options = options;
-	session.ended = false;
+	session.ended = session.give_up = false;
 	session.kept_from_us = 0;
 	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
-		session.flows[i].relay = options->relays[i];
-		session.flows[i].start = session.flows[i].end = 0;
-		options->relays[i] = (struct cj_relay){-1, -1, 0};
+		struct cj_relay *relay = &options->relays[i];
+
+		flow_init(&session.flows[i], relay, options->pty >= 0 && !relay->output);
+		*relay = (struct cj_relay){-1, -1, 0};
 	}
 	send_pending(child);
 	while (!session.ended && r >= 0) {

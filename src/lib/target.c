@@ -60,7 +60,7 @@ int cj_target_open(const char *text, struct cj_target **ret, struct cj_error *er
 		r = cj_fail(err, ESRCH, "enter process %d, which has ended (it's a zombie)",
 			    target->ref.pid);
 	if (r == -ESRCH && is_process(text))
-		cj_hint(err, "see ps -p %s; inside a container PIDs are other ones", text);
+		cj_hint(err, "see ps; inside a container PIDs are other ones");
 	if (r < 0) {
 		cj_target_free(target);
 		return r;

@@ -8,10 +8,20 @@
 #include "base/format.h"
 #include "sys/syscalls.h"
 
+enum { TRIES = 1000 };
+
 int beneath_open_path(int root, const char *path, int flags)
 {
-	return sys_openat2(root, path, (uint64_t)(O_PATH | flags),
-			   RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	int fd;
+
+	/* EAGAIN: something was mounted or renamed anywhere while it stepped over a "..". */
+	for (int i = 0; i < TRIES; i++) {
+		fd = sys_openat2(root, path, (uint64_t)(O_PATH | flags),
+				 RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+		if (fd != -EAGAIN)
+			break;
+	}
+	return fd;
 }
 
 int reopen(int fd, int flags)

@@ -254,6 +254,7 @@ NUMBER_FIELD(parse_ambient, ambient, 16)
 NUMBER_FIELD(parse_seccomp, seccomp, 10)
 NUMBER_FIELD(parse_seccomp_filters, seccomp_filters, 10)
 NUMBER_FIELD(parse_tgid, tgid, 10)
+NUMBER_FIELD(parse_threads, threads, 10)
 
 /* In the order in which the kernel writes them (fs/proc/array.c), so that one pass finds all. */
 static const struct {
@@ -270,6 +271,7 @@ static const struct {
 	{"Groups", parse_groups, true},
 	{"NSpid", parse_inside, false},
 	{"VmPeak", parse_memory, false},
+	{"Threads", parse_threads, false},
 	{"CapInh", parse_inheritable, true},
 	{"CapPrm", parse_permitted, true},
 	{"CapEff", parse_effective, true},

@@ -67,6 +67,7 @@ struct proc_status {
 	int seccomp_filters; /* -1 before 5.9 */
 	pid_t inside;	     /* innermost of NSpid; 0 where the kernel doesn't tell */
 	pid_t tgid;
+	int threads; /* that live; the main one may have ended before others */
 };
 
 #define PROC_STATUS_INIT {.state = 0}

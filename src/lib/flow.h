@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Bytes on their way from one fd to another, without ever blocking on the reader: what a session
+ * waits for beside them must not wait for a terminal that nobody looks at.
+ */
+#pragma once
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <conjoin/session.h>
+
+enum { FLOW_CHUNK = 16384 };
+
+struct flow {
+	struct cj_relay relay; /* fds owned; -EBADF when closed */
+	bool to_terminal;      /* the command's terminal: its end is a character */
+	bool last;	       /* nothing comes any more: closes when all is written */
+	int write_error;       /* errno of the write that ended it; 0: none did */
+	char newest;	       /* the last byte that was read */
+	char buf[FLOW_CHUNK];
+	size_t start, end;
+};
+
+/* Takes the relay's fds over. One whose `from` is -1 is closed from the start. */
+void flow_init(struct flow *flow, const struct cj_relay *relay, bool to_terminal);
+void flow_close(struct flow *flow);
+
+bool flow_is_open(const struct flow *flow);
+/* Read and not written yet? */
+bool flow_has_bytes(const struct flow *flow);
+
+/* What to poll for. */
+struct pollfd flow_wants(const struct flow *flow);
+/* That is there: one read or write. */
+void flow_step(struct flow *flow);
