@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "sys/beneath.h"
+
+enum { PTY_BUFFERS = 128 << 10 }; /* more than the kernel keeps: drivers/tty/tty_buffer.c */
 
 /*
  * The caller's own description must not change its mode, others read it as well: terminals and pipes
@@ -35,6 +38,7 @@ void flow_init(struct flow *flow, const struct cj_relay *relay, bool to_terminal
 	flow->relay = *relay;
 	flow->to_terminal = to_terminal;
 	flow->last = false;
+	flow->budget = SIZE_MAX;
 	flow->write_error = 0;
 	flow->newest = '\n';
 	flow->start = flow->end = 0;
@@ -51,6 +55,13 @@ void flow_close(struct flow *flow)
 	close_fd(&flow->relay.from);
 	close_fd(&flow->relay.to);
 	flow->start = flow->end = 0;
+}
+
+void flow_finish(struct flow *flow)
+{
+	int size = fcntl(flow->relay.from, F_GETPIPE_SZ);
+
+	flow->budget = size > 0 ? (size_t)size : PTY_BUFFERS;
 }
 
 bool flow_is_open(const struct flow *flow)
@@ -80,13 +91,16 @@ static void end_terminal(struct flow *flow)
 
 static void read_some(struct flow *flow)
 {
-	ssize_t n = io_read(flow->relay.from, flow->buf, sizeof(flow->buf));
+	size_t room = flow->budget < sizeof(flow->buf) ? flow->budget : sizeof(flow->buf);
+	ssize_t n = io_read(flow->relay.from, flow->buf, room);
 
 	if (n == -EAGAIN)
 		return;
 	if (n > 0) {
 		flow->end = (size_t)n;
 		flow->newest = flow->buf[n - 1];
+		flow->budget -= flow->budget == SIZE_MAX ? 0 : (size_t)n;
+		flow->last = flow->budget == 0;
 	} else if (n == 0 && flow->to_terminal) {
 		end_terminal(flow);
 	} else { /* EIO: a pty whose other side is closed */

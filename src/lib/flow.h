@@ -17,6 +17,7 @@ struct flow {
 	struct cj_relay relay; /* fds owned; -EBADF when closed */
 	bool to_terminal;      /* the command's terminal: its end is a character */
 	bool last;	       /* nothing comes any more: closes when all is written */
+	size_t budget;	       /* bytes still to be read, at most */
 	int write_error;       /* errno of the write that ended it; 0: none did */
 	char newest;	       /* the last byte that was read */
 	char buf[FLOW_CHUNK];
@@ -26,6 +27,9 @@ struct flow {
 /* Takes the relay's fds over. One whose `from` is -1 is closed from the start. */
 void flow_init(struct flow *flow, const struct cj_relay *relay, bool to_terminal);
 void flow_close(struct flow *flow);
+
+/* The writer has ended: what can be in the pipe by now is still passed on, and no more than that. */
+void flow_finish(struct flow *flow);
 
 bool flow_is_open(const struct flow *flow);
 /* Read and not written yet? */

@@ -129,9 +129,14 @@ static bool outputs_open(const struct session *session)
 /* The command has ended: what it wrote is in the pipes by now, what others will write isn't ours. */
 static int drain(struct session *session, struct cj_error *err)
 {
-	for (int i = 0; i < CJ_RELAYS_MAX; i++)
-		if (!session->flows[i].relay.output)
-			flow_close(&session->flows[i]);
+	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
+		struct flow *flow = &session->flows[i];
+
+		if (!flow->relay.output)
+			flow_close(flow);
+		else if (flow_is_open(flow))
+			flow_finish(flow);
+	}
 	while (outputs_open(session) && !session->give_up) {
 		bool pending = false;
 		int r;

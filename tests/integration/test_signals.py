@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from lib import proc
+from lib.held import is_watchdog
 from lib.poll import wait_for
 from lib.sandbox import Sandbox
 
@@ -60,7 +61,7 @@ class Running:
 
 def only_child(pid):
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-        found = f.read().split()
+        found = [child for child in f.read().split() if not is_watchdog(child)]
     return int(found[0]) if len(found) == 1 else None
 
 

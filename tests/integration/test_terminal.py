@@ -296,7 +296,9 @@ def test_term_is_the_targets_without_a_pty(conjoin, box):
 
 
 def test_ctrl_c_goes_to_the_foreground_inside_and_not_to_us(terminal, box):
-    terminal.start(box.pid, "sh", "-c", "trap 'echo caught' INT; echo ready; cat; exit 4")
+    # a shell that has just forked could lose the signal, so it has to look again and again
+    terminal.start(box.pid, "sh", "-c",
+                   "trap 'echo caught; exit 4' INT; echo ready; while :; do sleep 0.1; done")
     terminal.read_until(b"ready")
     wait_for(lambda: not terminal.mode()[3] & termios.ISIG)
     terminal.type(b"\x03")

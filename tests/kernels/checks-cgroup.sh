@@ -14,10 +14,18 @@ CGROUP_CHECKS="the_command_is_in_the_targets_cgroups
 [ "$layout" != v2 ] || CGROUP_CHECKS="$CGROUP_CHECKS
 	a_target_in_a_leaf_of_a_busy_tree_is_joined"
 
+# Where version 2 is mounted, and whether CONTROLLER belongs to it. In a hybrid layout those are the
+# controllers that have no version 1, as memory in newer kernels.
+unified=/sys/fs/cgroup
+[ "$layout" != hybrid ] || unified=/sys/fs/cgroup/unified
+is_unified() {
+	[ "$layout" = v2 ] || grep -qsw "$1" "$unified/cgroup.controllers"
+}
+
 # directory PID CONTROLLER: where the cgroup of the process in that controller's hierarchy is.
 directory() {
-	if [ "$layout" = v2 ]; then
-		echo "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$1/cgroup")"
+	if is_unified "$2"; then
+		echo "$unified$(sed -n 's/^0:://p' "/proc/$1/cgroup")"
 		return
 	fi
 	# A cgroup's name may hold colons.
@@ -30,16 +38,14 @@ directory() {
 
 # has CONTROLLER: skips where the kernel hasn't got it in this layout.
 has() {
-	if [ "$layout" = v2 ]; then
-		grep -qw "$1" /sys/fs/cgroup/cgroup.controllers || skip "no $1 controller"
-	else
-		[ -d "/sys/fs/cgroup/$1" ] || [ "$1" = cpu ] || skip "no $1 controller in version 1"
-	fi
+	[ -d "/sys/fs/cgroup/$1" ] || [ -d "/sys/fs/cgroup/$1,cpuacct" ] ||
+		grep -qsw "$1" "$unified/cgroup.controllers" ||
+		skip "this kernel has no $1 controller for this layout"
 }
 
 # value PID CONTROLLER V2-FILE V1-FILE
 value() {
-	if [ "$layout" = v2 ]; then
+	if is_unified "$2"; then
 		cat "$(directory "$1" "$2")/$3"
 	else
 		cat "$(directory "$1" "$2")/$4"
@@ -73,7 +79,7 @@ a_cgroup_of_its_own_limits_memory() {
 	hold --cgroup own --memory 64m "$pid"
 	got=$(value "$command" memory memory.max memory.limit_in_bytes)
 	[ "$got" = 67108864 ] || fail "limit $got"
-	[ "$layout" != v2 ] || grep -qw memory /sys/fs/cgroup/conjoin/cgroup.subtree_control ||
+	! is_unified memory || grep -qw memory "$unified/conjoin/cgroup.subtree_control" ||
 		fail "memory isn't enabled below conjoin"
 	kill "$supervisor"
 	wait "$supervisor"
@@ -91,6 +97,8 @@ a_cgroup_of_its_own_limits_processes() {
 	wait "$supervisor"
 	run --cgroup own --pids-limit 3 "$pid" sh -c 'true | true | true | true | true' 2>/run/forks
 	grep -q "can't fork" /run/forks || fail "six processes in a cgroup of three: $(cat /run/forks)"
+	# What that shell left running kept its cgroup. The next command removes it.
+	until_true run --cgroup own --pids-limit 3 "$pid" sh -c '! pidof true >/dev/null'
 	until_true nothing_of_ours_is_left
 }
 

@@ -1,22 +1,30 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# The checks of one guest. A check is a function; its name is the promise. It returns 0, 77 (skipped)
-# or anything else; what it printed last is the reason. What conjoin did is asked of /proc.
-# Not here: those about cgroups (checks-cgroup.sh), and making the machine (guest.sh).
+# The checks of one guest. A check is a function; its name is the promise. It returns 0, 77
+# (skipped) or anything else; what it printed last is the reason. What conjoin did is asked of
+# /proc. Not here: those about cgroups (checks-cgroup.sh), and making the machine (guest.sh).
 #
 # A check runs in a subshell. Containers that it starts end with it.
+#
+# shellcheck disable=SC2013,SC2016 # numbers and names without blanks; scripts for the container
+# shellcheck disable=SC3045 # busybox has ulimit -n
 ran=0
-TRIES=400 # times 50 ms
+DEADLINE=15 # seconds for what ought to happen at once
 
 skip() { echo "$*"; exit 77; }
 fail() { echo "$*"; exit 1; }
 
+uptime_seconds() {
+	cut -d . -f 1 /proc/uptime
+}
+
 # until_true COMMAND…: waits for it, and says what never came.
 until_true() {
-	for _ in $(seq "$TRIES"); do
+	until=$(($(uptime_seconds) + DEADLINE))
+	while [ "$(uptime_seconds)" -lt "$until" ]; do
 		"$@" && return
-		usleep 50000
+		usleep 20000
 	done
 	fail "waited in vain: $*"
 }
@@ -134,7 +142,7 @@ field() {
 
 same_fields() {
 	for name in Uid Gid Groups Umask CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs Seccomp \
-		Seccomp_filters Cpus_allowed Mems_allowed NStgid_depth; do
+		Seccomp_filters Cpus_allowed Mems_allowed; do
 		theirs=$(field "$name" "$1") ours=$(field "$name" "$2")
 		[ "$theirs" = "$ours" ] || fail "$name is $ours, the target's is $theirs"
 	done
@@ -146,8 +154,9 @@ same_namespaces() {
 	for path in /proc/"$1"/ns/*; do
 		kind=${path##*/}
 		theirs=$(readlink "$path") ours=$(readlink "/proc/$2/ns/$kind")
-		[ -n "$theirs" ] && [ "$theirs" = "$ours" ] ||
+		if [ -z "$theirs" ] || [ "$theirs" != "$ours" ]; then
 			fail "$kind is $ours, the target's is $theirs"
+		fi
 	done
 }
 
@@ -256,7 +265,7 @@ a_filter_without_no_new_privs_is_copied() {
 }
 
 ids_of_a_user_namespace_are_mapped() {
-	start --map 200000:2000 --uid 33 --gid 44
+	start --map 200000:3000 --uid 33 --gid 44
 	hold "$pid"
 	same_identity "$pid" "$command"
 	[ "$(field Uid "$command" | cut -f 1)" = 200033 ] || fail "uid $(field Uid "$command")"
@@ -296,7 +305,7 @@ an_ordinary_user_cant_enter_roots_container() {
 handles_have_the_form_of_this_kernel() {
 	has pids
 	hold --cgroup own --pids-limit 9 "$pid"
-	handle=$(grep -o '/conjoin/.*' "/proc/$command/cgroup")
+	handle=$(grep -o '/conjoin/.*' "/proc/$command/cgroup" | head -n 1)
 	handle=${handle#/conjoin/} handle=${handle%.*}
 	start_time=$(cut -d ' ' -f 22 "/proc/$supervisor/stat")
 	if [ "$(version)" -ge 6009 ]; then
@@ -323,7 +332,7 @@ our_own_file_is_out_of_reach() {
 	hold "$pid"
 	exe=$(readlink "/proc/$supervisor/exe")
 	form=/
-	[ "$(version)" -ge 5012 ] || form=/memfd:conjoin* # no mount_setattr(2)
+	[ "$(version)" -ge 5012 ] || form='/memfd:conjoin*' # no mount_setattr(2)
 	# shellcheck disable=SC2254 # a pattern
 	case $exe in
 	$form) ;;
@@ -429,6 +438,7 @@ nothing_is_left_behind() {
 	true
 }
 
+# shellcheck source=tests/kernels/checks-cgroup.sh
 . /checks-cgroup.sh
 
 mounts_before=$(wc -l </proc/mounts)

@@ -41,6 +41,7 @@ mount_all_v1() {
 	mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup
 	mount_v1 systemd none,name=systemd
 	mount_v1 cpu,cpuacct cpu,cpuacct && mounted=cpu,cpuacct
+	# shellcheck disable=SC2013 # names, a line each
 	for controller in $(awk '!/^#/ && $4 == 1 { print $1 }' /proc/cgroups); do
 		case $controller in
 		cpu | cpuacct) [ -n "$mounted" ] && continue ;;
@@ -50,7 +51,7 @@ mount_all_v1() {
 	done
 }
 
-case $layout in
+case ${layout:=v2} in
 v1 | hybrid) mount_all_v1 ;;
 v2) mount -t cgroup2 cgroup2 /sys/fs/cgroup ;;
 esac
@@ -61,5 +62,6 @@ fi
 
 tell FACT "release $(uname -r)"
 tell FACT "cgroups $(grep -c '[ ]/sys/fs/cgroup.* - cgroup' /proc/self/mountinfo) hierarchies"
+export layout
 sh /checks.sh 3>"$results"
 poweroff -f

@@ -61,6 +61,7 @@ class Suite:
 
     def unpack(self, package, folder):
         """Downloads the package and unpacks it into `folder`."""
+        shutil.rmtree(os.path.join(folder, "root"), ignore_errors=True)
         os.makedirs(folder, exist_ok=True)
         for old in glob.glob(os.path.join(folder, "*.deb")):
             os.unlink(old)
@@ -111,8 +112,12 @@ def source_line(suite):
 
 
 def find_image(folder):
-    found = sorted(glob.glob(os.path.join(folder, "root/**/vmlinuz-*"), recursive=True))
-    return found[0] if found else None
+    """(image, release): /boot/vmlinuz-RELEASE, in newer suites /usr/lib/modules/RELEASE/vmlinuz."""
+    for image in glob.glob(os.path.join(folder, "root/boot/vmlinuz-*")):
+        return image, os.path.basename(image).removeprefix("vmlinuz-")
+    for image in glob.glob(os.path.join(folder, "root/usr/lib/modules/*/vmlinuz")):
+        return image, os.path.basename(os.path.dirname(image))
+    return None, None
 
 
 def kernel(suite_name, cache):
@@ -128,13 +133,13 @@ def kernel(suite_name, cache):
     # Newer suites have the image in a package by itself.
     for _ in range(2):
         suite.unpack(package, folder)
-        image = find_image(folder)
+        image, release = find_image(folder)
         if image:
             break
         package = suite.depends(package, r"linux-binary-[0-9][^ ,]*") or package
     else:
         raise Unavailable(f"no kernel in {package}")
-    kept = os.path.join(folder, os.path.basename(image))
+    kept = os.path.join(folder, f"vmlinuz-{release}")
     os.replace(image, kept)
     shutil.rmtree(os.path.join(folder, "root"))
     return kept
