@@ -91,7 +91,9 @@ static int join_entry(struct planning *p, const struct cgroup_entry *entry, bool
 	}
 	r = cgroup_directory(&p->facts->mounts, entry, &directory);
 	if (r == -ENODEV) {
-		plan_note(p, PART_CGROUPS, name, "nothing", "mounted nowhere");
+		/* Its limits won't hold; where ours is the same one they do, and that was seen before. */
+		plan_note(p, PART_CGROUPS, name, "warn",
+			  "%s left out, its hierarchy is mounted nowhere here", entry->path);
 		return 0;
 	}
 	if (r < 0)

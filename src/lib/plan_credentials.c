@@ -331,6 +331,17 @@ static uint64_t missing(const struct planning *p, const struct capability_sets *
 	       (sets->inheritable & ~ours->inheritable & ~ours->permitted);
 }
 
+/*
+ * Capabilities of a process in another user namespace are rights over that one and nothing of ours.
+ * Taken on as they stand without joining it they would become rights over the host.
+ */
+static bool is_foreign(const struct planning *p)
+{
+	return !plan_crosses_users(p->plan) &&
+	       p->facts->target.namespaces.inode[NAMESPACE_USER] !=
+		       p->facts->ours.namespaces.inode[NAMESPACE_USER];
+}
+
 static int decide_capabilities(struct planning *p, struct cj_error *err)
 {
 	const struct proc_status *target = &p->facts->target.status, *ours = &p->facts->ours.status;
@@ -342,6 +353,12 @@ static int decide_capabilities(struct planning *p, struct cj_error *err)
 					 target->bounding, target->ambient};
 	if (plan_skips(p, PART_CAPABILITIES))
 		return 0;
+	if (is_foreign(p)) {
+		*sets = (struct capability_sets){0};
+		plan_note(
+			p, PART_CAPABILITIES, "", "nothing",
+			"the target's count in its user namespace, which isn't joined: none here");
+	}
 	r = apply_options(p, sets, err);
 	if (r < 0)
 		return r;

@@ -21,6 +21,7 @@ struct session {
 	struct cj_session_options *options;
 	struct flow flows[CJ_RELAYS_MAX];
 	bool ended;
+	bool told_to_end; /* by a signal, while the command ran */
 	bool give_up;	  /* told to stop while the last output is passed on */
 	int kept_from_us; /* dead, but a tracer inside hasn't let go of it: how often we asked */
 };
@@ -44,12 +45,14 @@ static void take_signal(struct session *session)
 
 	if (io_read(session->options->signals, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGWINCH && session->options->pty >= 0)
+	if (info.ssi_signo == SIGWINCH && session->options->pty >= 0) {
 		copy_window_size(session->options);
-	else if (session->ended)
+	} else if (session->ended) {
 		session->give_up |= ends(info.ssi_signo);
-	else
+	} else {
+		session->told_to_end |= ends(info.ssi_signo);
 		(void)cj_child_signal(session->child, (int)info.ssi_signo); /* ended: no matter */
+	}
 }
 
 /* The terminal that the command writes to is gone, and so is the command's: it gets SIGHUP. */
@@ -143,7 +146,7 @@ static int drain(struct session *session, struct cj_error *err)
 
 		for (int i = 0; i < CJ_RELAYS_MAX; i++)
 			pending |= flow_has_bytes(&session->flows[i]);
-		r = wait_once(session, pending ? -1 : 0, err);
+		r = wait_once(session, pending && !session->told_to_end ? -1 : 0, err);
 		if (r <= 0)
 			return r;
 	}
@@ -172,7 +175,7 @@ int cj_session_run(struct cj_child *child, struct cj_session_options *options, s
 
 	session.child = child;
 	session.options = options;
-	session.ended = session.give_up = false;
+	session.ended = session.give_up = session.told_to_end = false;
 	session.kept_from_us = 0;
 	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
 		struct cj_relay *relay = &options->relays[i];

@@ -54,7 +54,7 @@ static int wait_for_release(const struct launch *launch, struct cj_error *err)
 		(void)sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0);
 	if (io_read(launch->life, &byte, 1) != 1)
 		_exit(1); /* the supervisor is gone, or has given up: it says why */
-	return STEP_NOTHING;
+	return fcntl(launch->life, F_SETFL, O_NONBLOCK) < 0 ? -errno : STEP_NOTHING;
 }
 
 /* From here on nobody without privileges over us may look into us: CVE-2016-9962. */
@@ -464,6 +464,9 @@ _Noreturn void stage_main(const struct launch *launch)
 	if (pid == 0)
 		child_main(launch);
 	if (pid < 0) {
+		if (pid == -EAGAIN)
+			cj_hint(&err,
+				"a limit of processes is reached: pids.max of a cgroup, or nproc");
 		(void)cj_fail(&err, -pid, "%s", clone_failure(pid));
 		report_send(launch->report, REPORT_ERROR, &err);
 		_exit(1);

@@ -2,6 +2,7 @@
 #include "lib/target.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -69,11 +70,16 @@ int cj_target_open(const char *text, struct cj_target **ret, struct cj_error *er
 	return 0;
 }
 
+enum { ENDING_MS = 200 };
+
 int target_explain(const struct cj_target *target, int r, struct cj_error *err)
 {
+	struct pollfd ended = {.fd = target->ref.fd, .events = POLLIN};
+	/* What else ends with a container may do so before its first process is seen to have. */
+	int patience = r == -ENOMEM || r == -EINTR ? ENDING_MS : 0;
 	struct cj_error step;
 
-	if (r >= 0 || r == -ESRCH || pidref_verify(&target->ref) == 0)
+	if (r >= 0 || r == -ESRCH || poll(&ended, 1, patience) <= 0)
 		return r;
 	if (!err)
 		return -ESRCH;

@@ -34,8 +34,10 @@ static int read_id(struct pidref *ref)
 int pidref_open(pid_t pid, struct pidref *ret, struct cj_error *err)
 {
 	_cleanup_(pidref_done) struct pidref ref = PIDREF_INIT;
-	int r;
+	int r = proc_check_own(err);
 
+	if (r < 0)
+		return r;
 	ref.pid = pid;
 	ref.fd = sys_pidfd_open(pid, 0);
 	if (ref.fd == -ENOENT) /* what a thread's number gets since 6.15; EINVAL before */

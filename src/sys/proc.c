@@ -36,6 +36,25 @@ int proc_open(pid_t pid, int *ret_fd, struct cj_error *err)
 	return 0;
 }
 
+int proc_check_own(struct cj_error *err)
+{
+	char text[32];
+	struct statfs fs;
+	ssize_t n = readlink("/proc/self", text, sizeof(text) - 1);
+	pid_t pid;
+
+	text[n < 0 ? 0 : n] = '\0';
+	if (n > 0 && parse_pid(text, &pid) == 0 && pid == getpid())
+		return 0;
+	if (statfs("/proc", &fs) < 0)
+		return cj_fail(err, errno, "look at /proc");
+	if (fs.f_type == PROC_SUPER_MAGIC)
+		return cj_fail(err, ENOTSUP, "look at /proc, which is another pid namespace's");
+	if (n < 0 && errno == ENOENT)
+		return cj_fail(err, ENOTSUP, "look at /proc, which isn't procfs (not mounted?)");
+	return cj_fail(err, ENOTSUP, "look at /proc, which isn't procfs");
+}
+
 static int open_file(int dir, const char *name, int flags)
 {
 	int fd = openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW);

@@ -24,6 +24,15 @@
  */
 int proc_open(pid_t pid, int *ret_fd, struct cj_error *err);
 
+/*
+ * Is what is mounted on /proc the procfs of our own pid namespace? In another one's the numbers mean
+ * other processes, and a pidfd and a directory of the same number wouldn't be about the same one.
+ *
+ *	ENOENT	nothing is mounted there
+ *	ENOTSUP	something else is
+ */
+int proc_check_own(struct cj_error *err);
+
 /* Reads `name` into a buffer of the caller's, NUL-ended. Returns its length or -errno. */
 ssize_t proc_read_small(int dir, const char *name, char *buf, size_t size);
 

@@ -94,14 +94,6 @@ static inline int sys_execveat(int dir, const char *path, char *const *argv, cha
 	return (int)sys_result(syscall(SYS_execveat, dir, path, argv, envp, flags));
 }
 
-/* poll(2) without waiting; every architecture has ppoll, not each has poll. Returns ready fds. */
-static inline int sys_poll_now(struct pollfd *fds, unsigned int count)
-{
-	struct timespec none = {0, 0};
-
-	return (int)sys_result(syscall(SYS_ppoll, fds, count, &none, NULL, 0));
-}
-
 enum { SIGNALS = 64 };
 #define SIGNAL_BIT(sig) (UINT64_C(1) << ((sig)-1))
 

@@ -302,6 +302,14 @@ def test_a_proc_that_isnt_one_is_found_out(conjoin, box):
 
 
 @root_only
+def test_a_proc_of_another_pid_namespace_never_mixes_two_processes(conjoin):
+    """Numbers there are other processes': pidfd and directory would be about different ones."""
+    script = "sleep 1000 & \"$0\" exec $! id -u; status=$?; kill $!; exit $status"
+    done = subprocess.run(["unshare", "-pf", "sh", "-c", script, conjoin.path], capture_output=True,
+                          text=True, timeout=30, check=False)
+    assert_failed(done, OURS, "another pid namespace")
+
+
 def test_without_a_proc_it_says_so(conjoin, box):
     done = in_mounts('mount -t tmpfs tmpfs /proc; exec "$0" exec "$1" true', conjoin.path, box.pid)
     assert_failed(done, OURS, "/proc")

@@ -161,13 +161,15 @@ def nowhere(box, scratch):
     wait_for(gone, what="end of the hierarchy")
 
 
-def test_a_hierarchy_that_is_mounted_nowhere_is_skipped(conjoin, box, nowhere):
+def test_a_hierarchy_that_is_mounted_nowhere_is_skipped_with_a_warning(conjoin, box, nowhere):
     assert box.cgroups()[nowhere] == "/conjoin-test"
     with Held(conjoin, box) as command:
         theirs, found = box.cgroups(), command.cgroups()
         assert found.pop(nowhere) == "/" != theirs.pop(nowhere)
         assert found == theirs
-        assert command.end() == (0, "")
+        status, told = command.end()
+        assert status == 0
+        assert told.count("\n") == 1 and "warning" in told and nowhere in told
     assert "mounted nowhere" in conjoin.exec(box, "x", options=["--dry-run"]).stdout
 
 

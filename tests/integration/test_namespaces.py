@@ -198,6 +198,22 @@ def test_without_the_user_namespace_the_command_keeps_the_hosts_numbers(conjoin,
 # --- the plan says so ---
 
 
+def test_capabilities_over_its_own_user_namespace_are_none_over_ours(conjoin, sandbox):
+    """Taken on without joining it, a container's rights would become rights over the host."""
+    wide = "net_admin,sys_admin,dac_override,sys_chroot"
+    box = sandbox(uid=1000, gid=1000, caps=wide, bounding=wide, inheritable=wide, ambient=wide)
+    assert int(box.status()["CapAmb"], 16)
+    for chosen in ("all,-user", "mnt,pid", "net"):
+        done = conjoin.exec(box, "cat", "/proc/self/status", options=["--namespaces", chosen])
+        assert done.returncode == 0, done
+        status = proc.parse_status(done.stdout)
+        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            assert int(status[name], 16) == 0, (chosen, name)
+    done = conjoin.exec(box, "cat", "/proc/self/status",
+                        options=["--namespaces", "net", "--cap-add", "net_raw"])
+    assert int(proc.parse_status(done.stdout)["CapEff"], 16) == 1 << 13  # asked for
+
+
 def test_the_plan_has_a_row_for_each_kind_with_its_reason(conjoin, box):
     done = conjoin.exec(box, "true", options=["--dry-run", "--json", "--namespaces", "all,-net"])
     steps = json.loads(done.stdout)["steps"]
