@@ -52,6 +52,9 @@ static void take_signal(struct session *session)
 	} else {
 		session->told_to_end |= ends(info.ssi_signo);
 		(void)cj_child_signal(session->child, (int)info.ssi_signo); /* ended: no matter */
+		/* A command that has stopped itself: as the kernel does for orphaned groups. */
+		if (info.ssi_signo == SIGHUP)
+			(void)cj_child_signal(session->child, SIGCONT);
 	}
 }
 

@@ -169,6 +169,13 @@ def test_killing_us_kills_a_command_that_leads_a_session_with_children(start, bo
     assert conjoin.exec(box, "sh", "-c", "kill -9 $(cat /child); rm /child; exit 0").returncode == 0
 
 
+def test_a_command_that_has_stopped_itself_is_ended_by_a_hang_up(start):
+    running = start("echo ready; kill -STOP $$; sleep 1000")
+    wait_for(lambda: proc.status(running.command())["State"].startswith("T"))
+    running.send(signal.SIGHUP)
+    assert running.wait() == 128 + signal.SIGHUP
+
+
 def test_killing_us_kills_a_command_with_a_pty(conjoin, box):
     script = "trap '' HUP; echo ready; sleep 1000"
     running = conjoin.popen("exec", "-t", box.pid, "sh", "-c", script, stdout=subprocess.PIPE)
