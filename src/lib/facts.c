@@ -92,8 +92,7 @@ static int read_cgroups(const struct cj_exec_options *options, struct facts *fac
 {
 	int r;
 
-	facts->cgroups_differ = any_cgroup_differs(facts);
-	if (!facts->cgroups_differ && !(options->cgroup && strcmp(options->cgroup, "own") == 0))
+	if (!any_cgroup_differs(facts) && !(options->cgroup && strcmp(options->cgroup, "own") == 0))
 		return 0; /* spares reading mountinfo, which is long on a busy node */
 	r = cgroup_mounts_read(&facts->mounts);
 	if (r < 0)

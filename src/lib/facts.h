@@ -16,11 +16,9 @@ struct cj_target;
 
 struct facts {
 	struct identity ours, target;
-	bool same_target;    /* the target is ourselves */
 	uid_t ns_owner;	     /* owner of the target's user namespace, where that isn't ours */
 	int root_fd, cwd_fd; /* the target's, O_PATH; -EBADF where they couldn't be opened */
 
-	bool cgroups_differ; /* then the mounts were read */
 	struct cgroup_mounts mounts;
 	bool frozen;
 

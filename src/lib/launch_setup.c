@@ -14,9 +14,9 @@
 #include "sys/syscalls.h"
 
 /* Where it couldn't be born in it. */
-static int attach_unified_late(const struct starting *s, const struct plan_cgroup *cgroup)
+static int attach_unified_late(const struct starting *s, int directory)
 {
-	_cleanup_fd_ int procs = cgroup_open_procs(cgroup->directory);
+	_cleanup_fd_ int procs = cgroup_open_procs_at(directory);
 
 	return procs < 0 ? procs : cgroup_attach(procs, s->stage);
 }
@@ -29,7 +29,7 @@ static int attach(struct starting *s, bool attach_unified, struct cj_error *err)
 
 		if (s->cgroups[i] < 0 || (cgroup->unified && !attach_unified))
 			continue;
-		r = cgroup->unified ? attach_unified_late(s, cgroup)
+		r = cgroup->unified ? attach_unified_late(s, s->cgroups[i])
 				    : cgroup_attach(s->cgroups[i], s->stage);
 		if (r < 0 && cgroup->try_only) {
 			starting_log(s, CJ_LOG_WARNING,

@@ -149,9 +149,10 @@ static int make_one(const struct plan_cgroup *cgroup, const char *handle, int *r
 	r = apply_limits(cgroup, own, fd, err);
 	if (r < 0)
 		return r;
-	*ret_fd = cgroup->unified ? take_fd(&fd) : openat(fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-	return *ret_fd < 0 ? cj_fail(err, errno, "open cgroup %s/%s", cgroup->directory, own->name)
-			   : 0;
+	*ret_fd = cgroup->unified ? take_fd(&fd) : cgroup_open_procs_at(fd);
+	return *ret_fd < 0
+		       ? cj_fail(err, -*ret_fd, "open cgroup %s/%s", cgroup->directory, own->name)
+		       : 0;
 }
 
 int own_cgroups_make(const struct cj_plan *plan, int *fds, struct own_cgroups *ret,

@@ -42,7 +42,6 @@ struct launch {
 	bool terminal; /* stdio[0] is the slave of a pty: controlling terminal */
 	bool threaded; /* the caller has threads: no parent death signal */
 	bool verbose;  /* report each step */
-	pid_t supervisor;
 };
 
 /* What a step gives back: 0 taken, STEP_NOTHING nothing was to be done, else -errno and `err`. */

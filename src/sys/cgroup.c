@@ -318,6 +318,13 @@ int cgroup_open_procs(const char *directory)
 	return r < 0 ? r : take_fd(&fd);
 }
 
+int cgroup_open_procs_at(int directory)
+{
+	int fd = openat(directory, "cgroup.procs", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int cgroup_attach(int procs, pid_t pid)
 {
 	char text[16];

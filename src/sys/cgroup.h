@@ -78,6 +78,9 @@ int cgroup_open(const char *directory);
 /* Opens a cgroup's list of processes for cgroup_attach(). Beneath cgroupfs only. */
 int cgroup_open_procs(const char *directory);
 
+/* The same for a directory that is open already. */
+int cgroup_open_procs_at(int directory);
+
 /* Moves a process by writing its number to the open cgroup.procs. */
 int cgroup_attach(int procs, pid_t pid);
 

@@ -5,6 +5,7 @@ step. docs/KERNEL.md has a row for each call."""
 
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -96,6 +97,16 @@ def test_everything_is_taken_on_all_the_same_without(rules, conjoin, box):
 def test_namespaces_are_joined_one_by_one_where_one_call_cant(code, conjoin, box):
     rule = f"setns[1]={all_joined(box):#x}:{code}"
     assert_takes_on_everything(Denied(conjoin, rule), box)
+
+
+@pytest.mark.parametrize("rule", ["clone3=ENOSYS", "clone3=EPERM"])
+def test_a_cgroup_of_its_own_is_joined_where_the_command_cant_be_born_in_it(rule, conjoin, box):
+    denied = Denied(conjoin, rule)
+    done = denied.exec(box, "cat", "/proc/self/cgroup",
+                       options=["--cgroup", "own", "--namespaces", "all,-cgroup"])
+    assert done.returncode == 0, done
+    unified = next(line for line in done.stdout.splitlines() if line.startswith("0::"))
+    assert re.fullmatch(r"0::.*/conjoin/\d+:s?\d+\.\d+", unified), unified
 
 
 def exe_of_supervisor(denied, box):

@@ -55,7 +55,6 @@ static inline struct facts facts_of_container(void)
 					     "3 0 0:3 / /cg/unified rw - cgroup2 c rw\n",
 					     &facts.mounts),
 			 0);
-	facts.cgroups_differ = true;
 	return facts;
 }
 
