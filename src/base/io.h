@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -34,6 +35,9 @@ int io_read_all(int fd, size_t limit, struct bytes *ret);
  *	EFBIG	it doesn't fit
  */
 ssize_t io_read_small(int fd, char *buf, size_t size);
+
+/* Milliseconds of CLOCK_MONOTONIC, for deadlines. Async-signal-safe. */
+int64_t clock_ms(void);
 
 /* Writes all of it, or fails. Async-signal-safe. */
 int io_write_all(int fd, const void *data, size_t size);

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "sys/beneath.h"
@@ -34,26 +33,18 @@ static void answer(int root, const char *path, int out)
 	_exit(0);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Reads until the end, `limit` or the deadline. */
 static int collect(int fd, size_t limit, struct bytes *ret)
 {
 	_cleanup_(bytes_done) struct bytes all = BYTES_INIT;
-	int64_t end = now_ms() + DEADLINE_MS;
+	int64_t end = clock_ms() + DEADLINE_MS;
 
 	all.data = malloc(limit + 1);
 	if (!all.data)
 		return -ENOMEM;
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
-		int64_t left = end - now_ms();
+		int64_t left = end - clock_ms();
 		int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
 		ssize_t n;
 

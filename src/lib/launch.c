@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -151,14 +150,6 @@ static int check_frozen(const struct starting *s, struct cj_error *err)
 	return 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /*
  * Signals that mean "stop that" end a launch that hangs; others are kept for the command. Without it
  * a container that stops our child could make us deaf for the whole deadline. Once execve is all that
@@ -166,17 +157,15 @@ static int64_t now_ms(void)
  */
 static int take_signal(struct starting *s, struct cj_error *err)
 {
-	static const uint64_t ending = SIGNAL_BIT(SIGINT) | SIGNAL_BIT(SIGTERM) |
-				       SIGNAL_BIT(SIGHUP) | SIGNAL_BIT(SIGQUIT);
 	struct signalfd_siginfo info;
 	bool again;
 
 	if (io_read(s->options->signals, &info, sizeof(info)) != sizeof(info) ||
 	    info.ssi_signo < 1 || info.ssi_signo > SIGNALS)
 		return 0;
-	again = s->pending & ending;
+	again = s->pending & SIGNALS_TO_END;
 	s->pending |= SIGNAL_BIT(info.ssi_signo);
-	if ((ending & SIGNAL_BIT(info.ssi_signo)) && (!s->executes || again))
+	if ((SIGNALS_TO_END & SIGNAL_BIT(info.ssi_signo)) && (!s->executes || again))
 		return cj_fail(err, EINTR, "start the command: signal %u came meanwhile",
 			       info.ssi_signo);
 	return 0;
@@ -184,7 +173,7 @@ static int take_signal(struct starting *s, struct cj_error *err)
 
 static int look_around(struct starting *s, int64_t end, struct cj_error *err)
 {
-	if (now_ms() > end)
+	if (clock_ms() > end)
 		return cj_fail(err, ETIMEDOUT, "start the command in %d seconds",
 			       DEADLINE_MS / 1000);
 	return check_frozen(s, err);
@@ -206,7 +195,7 @@ static int take_next_report(struct starting *s, struct cj_error *err)
 
 static int listen_to_end(struct starting *s, struct cj_error *err)
 {
-	int64_t end = now_ms() + DEADLINE_MS;
+	int64_t end = clock_ms() + DEADLINE_MS;
 	int r = 0;
 
 	while (r == 0) {

@@ -36,7 +36,7 @@ static void copy_window_size(const struct cj_session_options *options)
 
 static bool ends(unsigned int sig)
 {
-	return sig == SIGINT || sig == SIGTERM || sig == SIGHUP || sig == SIGQUIT;
+	return SIGNALS_TO_END & SIGNAL_BIT(sig);
 }
 
 static void take_signal(struct session *session)

@@ -329,19 +329,8 @@ static int arrange_stdio(const struct launch *launch, struct cj_error *err)
 /* Leaves 0 to 2 and the two pipes, both above and closed by execve. CVE-2024-21626 */
 static int close_others(const struct launch *launch, struct cj_error *err)
 {
-	unsigned int low = (unsigned int)launch->report, high = (unsigned int)launch->life;
-	int r = 0;
+	int r = sys_close_all_but(3, launch->report, launch->life);
 
-	if (low > high) {
-		low = (unsigned int)launch->life;
-		high = (unsigned int)launch->report;
-	}
-	if (low > 3)
-		r = sys_close_range(3, low - 1);
-	if (r == 0 && high > low + 1)
-		r = sys_close_range(low + 1, high - 1);
-	if (r == 0)
-		r = sys_close_range(high + 1, ~0U);
 	return r < 0 ? cj_fail(err, -r, "close the caller's files") : STEP_NOTHING;
 }
 

@@ -14,18 +14,12 @@
 static _Noreturn void watch(int life, int life_w, int command)
 {
 	struct pollfd fds[2] = {{.fd = life, .events = 0}, {.fd = command, .events = POLLIN}};
-	unsigned int low = (unsigned int)(life < command ? life : command);
-	unsigned int high = (unsigned int)(life < command ? command : life);
 
 	(void)setsid(); /* the caller's job control isn't about us */
 	(void)sys_prctl(PR_SET_NAME, (unsigned long)"conjoin-watch", 0);
 	(void)close(life_w); /* held here as well the pipe would never end */
 	/* The caller's pipes must end when the caller ends them. */
-	if (low > 0)
-		(void)sys_close_range(0, low - 1);
-	if (high > low + 1)
-		(void)sys_close_range(low + 1, high - 1);
-	(void)sys_close_range(high + 1, ~0U);
+	(void)sys_close_all_but(0, life, command);
 	for (;;) {
 		if (poll(fds, 2, -1) < 0)
 			continue; /* EINTR, after a stop */

@@ -66,6 +66,20 @@ static inline int sys_close_range(unsigned int first, unsigned int last)
 	return (int)sys_result(syscall(SYS_close_range, first, last, 0));
 }
 
+/* Closes all from `first` on but two, which lie there. */
+static inline int sys_close_all_but(unsigned int first, int one, int other)
+{
+	unsigned int low = (unsigned int)(one < other ? one : other);
+	unsigned int high = (unsigned int)(one < other ? other : one);
+	int r = 0;
+
+	if (low > first)
+		r = sys_close_range(first, low - 1);
+	if (r == 0 && high > low + 1)
+		r = sys_close_range(low + 1, high - 1);
+	return r == 0 ? sys_close_range(high + 1, ~0U) : r;
+}
+
 /* openat2(2), 5.6 */
 static inline int sys_openat2(int dir, const char *path, uint64_t flags, uint64_t resolve)
 {
@@ -96,6 +110,10 @@ static inline int sys_execveat(int dir, const char *path, char *const *argv, cha
 
 enum { SIGNALS = 64 };
 #define SIGNAL_BIT(sig) (UINT64_C(1) << ((sig)-1))
+
+/* Those by which a person, a service manager or a terminal says "stop that". */
+#define SIGNALS_TO_END                                                                             \
+	(SIGNAL_BIT(SIGINT) | SIGNAL_BIT(SIGTERM) | SIGNAL_BIT(SIGHUP) | SIGNAL_BIT(SIGQUIT))
 
 /* Gives a signal its default disposition. rt_sigaction(2); the struct is the kernel's. */
 static inline int sys_sigaction_default(int sig)
