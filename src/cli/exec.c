@@ -231,6 +231,9 @@ static int execute(struct cli *cli, struct arguments *arguments, int *ret_status
 		else
 			r = run(cli, arguments, pty, plan, ret_status, err);
 	}
+	/* What others could see is put in order by now; memory and files the kernel frees faster. */
+	if (r == 0)
+		exit(*ret_status);
 	cj_plan_free(plan);
 	cj_target_free(target);
 	return r;

@@ -50,12 +50,16 @@ static int find(const char *path, struct pidref *ret, struct cj_error *err)
 {
 	_cleanup_(cgroup_mounts_done) struct cgroup_mounts mounts = CGROUP_MOUNTS_INIT;
 	struct matches matches = {.n = 0};
+	_cleanup_fd_ int proc = -EBADF;
 	bool found;
 	int r;
 
 	if (path[0] != '/')
 		return cj_fail(err, EINVAL, "find cgroup \"%s\", which is no absolute path", path);
-	r = cgroup_mounts_read(&mounts);
+	r = proc_open(0, &proc, err);
+	if (r < 0)
+		return r;
+	r = cgroup_mounts_read(proc, &mounts);
 	if (r < 0)
 		return cj_fail(err, -r, "read where cgroups are mounted");
 	found = add_processes(path, &matches) == 0;

@@ -63,14 +63,11 @@ static bool is_frozen(const struct facts *facts, const char *controller)
 	const struct cgroup_entry *ours = entry ? cgroup_list_find(&facts->ours.cgroups, entry)
 						: NULL;
 	_cleanup_free_ char *directory = NULL;
-	_cleanup_fd_ int fd = -EBADF;
 
 	if (!entry || (ours && strcmp(ours->path, entry->path) == 0))
 		return false; /* we run, so it isn't */
-	if (cgroup_directory(&facts->mounts, entry, &directory) < 0)
-		return false;
-	fd = cgroup_open(directory);
-	return fd >= 0 && cgroup_is_frozen(fd, entry->unified) == 1;
+	return cgroup_directory(&facts->mounts, entry, &directory) == 0 &&
+	       cgroup_is_frozen(directory, entry->unified);
 }
 
 static bool any_cgroup_differs(const struct facts *facts)
@@ -87,14 +84,14 @@ static bool any_cgroup_differs(const struct facts *facts)
 	return false;
 }
 
-static int read_cgroups(const struct cj_exec_options *options, struct facts *facts,
+static int read_cgroups(int own_proc, const struct cj_exec_options *options, struct facts *facts,
 			struct cj_error *err)
 {
 	int r;
 
 	if (!any_cgroup_differs(facts) && !(options->cgroup && strcmp(options->cgroup, "own") == 0))
 		return 0; /* spares reading mountinfo, which is long on a busy node */
-	r = cgroup_mounts_read(&facts->mounts);
+	r = cgroup_mounts_read(own_proc, &facts->mounts);
 	if (r < 0)
 		return cj_fail(err, -r, "read where cgroups are mounted");
 	facts->frozen = is_frozen(facts, "freezer") || is_frozen(facts, "");
@@ -261,20 +258,21 @@ int facts_gather(const struct cj_target *target, const struct cj_exec_options *o
 {
 	_cleanup_(facts_done) struct facts facts = FACTS_INIT;
 	const struct pidref *ref = &target->ref;
-	int r = identity_read_own(&facts.ours, err);
+	_cleanup_fd_ int own_proc = -EBADF;
+	int r = proc_open(0, &own_proc, err);
 
+	if (r == 0)
+		r = identity_read_own(own_proc, &facts.ours, err);
 	if (r == 0)
 		r = identity_read(ref->pid, ref->proc, &facts.ours, &facts.target, err);
 	if (r == 0 && (facts.target.label.module != LABEL_NONE || options->label))
-		identity_read_own_label(&facts.ours);
-	if (r == 0 && (facts.target.label.module != LABEL_NONE || options->label))
-		identity_read_own_label(&facts.ours);
+		identity_read_own_label(own_proc, &facts.ours);
 	if (r == 0)
 		r = open_places(ref, &facts);
 	if (r == 0)
 		r = read_owner(ref, &facts, err);
 	if (r == 0)
-		r = read_cgroups(options, &facts, err);
+		r = read_cgroups(own_proc, options, &facts, err);
 	if (r == 0)
 		r = read_accounts(options, &facts, err);
 	if (r == 0 && !skips_seccomp(options))

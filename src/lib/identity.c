@@ -181,7 +181,7 @@ static void read_details(pid_t pid, int proc, struct identity *id)
 	note(id, PART_LABEL, label_read(proc, &id->label));
 	note(id, PART_ROOT, read_place(proc, "root", &id->root));
 	note(id, PART_CWD, read_place(proc, "cwd", &id->cwd));
-	note(id, PART_RLIMITS, limits_read(proc, &id->limits));
+	note(id, PART_RLIMITS, limits_read(pid, proc, &id->limits));
 	note(id, PART_PERSONALITY, proc_read_number(proc, "personality", 16, &id->personality));
 	note(id, PART_TIMER_SLACK, proc_read_number(proc, "timerslack_ns", 10, &id->timer_slack));
 	note(id, PART_ENVIRONMENT, read_environ(proc, &id->environ));
@@ -245,14 +245,11 @@ static int read_own_credentials(struct proc_status *status)
 	return read_own_groups(status);
 }
 
-int identity_read_own(struct identity *ret, struct cj_error *err)
+int identity_read_own(int proc, struct identity *ret, struct cj_error *err)
 {
 	_cleanup_(identity_done) struct identity id = IDENTITY_INIT;
-	_cleanup_fd_ int proc = -EBADF;
-	int r = proc_open(0, &proc, err);
+	int r = read_namespaces(getpid(), proc, &id, err);
 
-	if (r == 0)
-		r = read_namespaces(getpid(), proc, &id, err);
 	if (r == 0)
 		r = read_cgroups(getpid(), proc, &id, err);
 	if (r < 0)
@@ -263,8 +260,8 @@ int identity_read_own(struct identity *ret, struct cj_error *err)
 	note(&id, PART_OOM, proc_read_number(proc, "oom_score_adj", 10, &id.oom_score_adj));
 	/* Of the process: a thread's directory doesn't have it. */
 	note(&id, PART_CORE_FILTER,
-	     proc_read_number(proc, "../../coredump_filter", 16, &id.core_filter));
-	note(&id, PART_RLIMITS, limits_read_own(&id.limits));
+	     proc_read_number(proc, CORE_FILTER_FROM_THREAD, 16, &id.core_filter));
+	note(&id, PART_RLIMITS, limits_read(0, proc, &id.limits));
 	read_own_place("/", &id.root);
 	read_own_place(".", &id.cwd);
 	id.personality = personality(0xffffffff);
@@ -275,11 +272,7 @@ int identity_read_own(struct identity *ret, struct cj_error *err)
 	return 0;
 }
 
-void identity_read_own_label(struct identity *own)
+void identity_read_own_label(int proc, struct identity *own)
 {
-	_cleanup_fd_ int proc = -EBADF;
-
-	if (proc_open(0, &proc, NULL) == 0)
-		(void)label_read(proc,
-				 &own->label); /* unread: then it's another one than the target's */
+	(void)label_read(proc, &own->label); /* unread: then it's another one than the target's */
 }

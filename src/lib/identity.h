@@ -65,11 +65,11 @@ int identity_read(pid_t pid, int proc, const struct identity *ours, struct ident
 		  struct cj_error *err);
 
 /*
- * The calling thread's own: what a plan compares with. By system calls where there are some, since the
+ * The calling thread's own, `proc` being its directory: what a plan compares with. By system calls where there are some, since the
  * files of a young process cost the kernel most to make. No umask (asking for it sets it), no label
  * unless asked for with identity_read_own_label(), no environment; root and cwd by number only.
  */
-int identity_read_own(struct identity *ret, struct cj_error *err);
-void identity_read_own_label(struct identity *own);
+int identity_read_own(int proc, struct identity *ret, struct cj_error *err);
+void identity_read_own_label(int proc, struct identity *own);
 
 void identity_done(struct identity *identity);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The supervisor's side of a launch: makes the stage, does by its pid what has to be done from
- * outside, releases it, and listens until the command runs. It decides nothing: the plan has.
+ * The supervisor's side of a launch: makes the stage and listens until the command runs. It
+ * decides nothing: the plan has.
  * The sequence of all three processes stands in stage.h.
  */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -22,9 +23,9 @@
 
 enum {
 	DEADLINE_MS = 30000,
-	SLICE_MS = 200,	       /* how often we look whether the cgroup was frozen */
-	REPORTS_MAX = 256,     /* more is a child that was made to talk */
-	REPORTS_EXPECTED = 64, /* more than any plan has steps */
+	SLICE_MS = 200,		/* how often we look whether the cgroup was frozen */
+	REPORTS_MAX = 256,	/* more is a child that was made to talk */
+	REPORTS_EXPECTED = 128, /* more than any plan has steps */
 };
 
 /* The index of the v2 cgroup, or -1. */
@@ -67,7 +68,7 @@ static bool cant_clone_into(int r)
 }
 
 /* Makes the stage. Returns 0 in it, its PID here. */
-static pid_t spawn_stage(struct starting *s, bool *ret_attach_unified)
+static pid_t spawn_stage(struct starting *s)
 {
 	int i = unified_index(s);
 	pid_t pid = process_spawn(i < 0 ? -1 : s->cgroups[i], &s->stage_fd);
@@ -76,23 +77,23 @@ static pid_t spawn_stage(struct starting *s, bool *ret_attach_unified)
 	    (pid == -EBUSY || pid == -ENOENT || pid == -ENODEV) && reopen_unified(s, i) == 0)
 		pid = process_spawn(s->cgroups[i], &s->stage_fd);
 	if (pid < 0 && i >= 0 && (cant_clone_into(pid) || s->plan->cgroups[i].try_only)) {
-		*ret_attach_unified = true;
+		s->launch.attach_unified = true;
 		pid = process_spawn(-1, &s->stage_fd);
 	}
 	return pid;
 }
 
-static int make_stage(struct starting *s, bool *ret_attach_unified, struct cj_error *err)
+static int make_stage(struct starting *s, struct cj_error *err)
 {
 	int i = unified_index(s);
 
-	s->stage = spawn_stage(s, ret_attach_unified);
+	s->stage = spawn_stage(s);
 	if (s->stage == 0)
 		stage_main(&s->launch);
 	close_fd(&s->report_w);
 	if (s->stage > 0)
 		return 0;
-	if (i < 0 || *ret_attach_unified)
+	if (i < 0 || s->launch.attach_unified)
 		return cj_fail(err, -s->stage, "make the stage process");
 	cj_hint(err, "--cgroup keep stays in the caller's cgroups");
 	return cj_fail(err, -s->stage, "join unified cgroup %s", s->plan->cgroups[i].directory);
@@ -123,6 +124,13 @@ static int take_report(struct starting *s, const struct report *report, struct c
 	case REPORT_STEP:
 		starting_log(s, CJ_LOG_STEP, "%s: done", report->error.text);
 		return 0;
+	case REPORT_NOTE:
+		starting_log(s, CJ_LOG_STEP, "%s", report->error.text);
+		return 0;
+	case REPORT_WARNING:
+		starting_log(s, CJ_LOG_WARNING, "%s: %s", report->error.text,
+			     strerror(report->error.code));
+		return 0;
 	case REPORT_EXECUTE:
 		s->executes = true;
 		return 0;
@@ -138,12 +146,9 @@ static int check_frozen(const struct starting *s, struct cj_error *err)
 {
 	for (size_t i = 0; i < s->n_cgroups; i++) {
 		const struct plan_cgroup *cgroup = &s->plan->cgroups[i];
-		_cleanup_fd_ int directory = -EBADF;
 
-		if (s->cgroups[i] < 0 || cgroup->own)
-			continue;
-		directory = cgroup_open(cgroup->directory);
-		if (directory >= 0 && cgroup_is_frozen(directory, cgroup->unified) == 1)
+		if (s->cgroups[i] >= 0 && !cgroup->own &&
+		    cgroup_is_frozen(cgroup->directory, cgroup->unified))
 			return cj_fail(err, EBUSY, "the target was paused meanwhile (%s cgroup)",
 				       cgroup->name);
 	}
@@ -352,7 +357,6 @@ int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, str
 	      struct cj_error *err)
 {
 	_cleanup_(starting_done) struct starting s = STARTING_INIT(plan, options);
-	bool attach_unified = false;
 	struct cj_child *child;
 	int r;
 
@@ -362,9 +366,7 @@ int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, str
 	child = calloc(1, sizeof(*child));
 	if (!child)
 		return cj_fail(err, ENOMEM, "launch");
-	r = make_stage(&s, &attach_unified, err);
-	if (r == 0)
-		r = starting_set_up(&s, attach_unified, err);
+	r = make_stage(&s, err);
 	if (r == 0)
 		r = see_it_run(&s, err);
 	if (r < 0) {

@@ -191,6 +191,8 @@ int starting_prepare(struct starting *s, struct cj_error *err)
 		r = cj_fail(err, errno, "make a pipe");
 	if (r == 0)
 		r = make_pipe(&s->life_r, &s->life_w, err);
+	if (r == 0 && fcntl(s->life_r, F_SETFL, O_NONBLOCK) < 0)
+		r = cj_fail(err, errno, "make a pipe");
 	if (r == 0)
 		r = share_memory(s, err);
 	for (int i = 0; i < 3 && r == 0; i++)
@@ -198,6 +200,7 @@ int starting_prepare(struct starting *s, struct cj_error *err)
 	if (r < 0)
 		return r;
 	s->launch.plan = s->plan;
+	s->launch.cgroups = s->cgroups;
 	s->launch.target = s->plan->target->ref.fd;
 	s->launch.target_proc = s->plan->target->ref.proc;
 	s->launch.shared = s->shared;

@@ -15,6 +15,8 @@
 
 enum report_kind {
 	REPORT_STEP = 1, /* a step was taken; `error.text` says which. Only when somebody listens */
+	REPORT_NOTE,	 /* more of it, in whole words */
+	REPORT_WARNING,	 /* `error.text` was left out, because of `error.code` */
 	REPORT_EXECUTE,	 /* by the child: all is done but execve */
 	REPORT_ERROR,	 /* a step failed; the last word of who sends it */
 };

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/format.h"
 #include "base/io.h"
 #include "lib/report.h"
 #include "sys/beneath.h"
@@ -42,7 +44,37 @@ void steps_run(const struct step *steps, size_t n, const struct launch *launch)
 	}
 }
 
-static int wait_for_release(const struct launch *launch, struct cj_error *err)
+__attribute__((format(printf, 4, 0))) static void send_note(const struct launch *launch,
+							    enum report_kind kind, int code,
+							    const char *format, va_list args)
+{
+	struct cj_error note = {.code = code};
+
+	(void)format_safe_v(note.text, sizeof(note.text), format, args);
+	report_send(launch->report, kind, &note);
+}
+
+void step_note(const struct launch *launch, const char *format, ...)
+{
+	va_list args;
+
+	if (!launch->verbose)
+		return;
+	va_start(args, format);
+	send_note(launch, REPORT_NOTE, 0, format, args);
+	va_end(args);
+}
+
+void step_warn(const struct launch *launch, int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	send_note(launch, REPORT_WARNING, code, format, args);
+	va_end(args);
+}
+
+static int follow_supervisor(const struct launch *launch, struct cj_error *err)
 {
 	char byte;
 
@@ -52,9 +84,9 @@ static int wait_for_release(const struct launch *launch, struct cj_error *err)
 	(void)close(launch->report_r);
 	if (!launch->threaded)
 		(void)sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0);
-	if (io_read(launch->life, &byte, 1) != 1)
-		_exit(1); /* the supervisor is gone, or has given up: it says why */
-	return fcntl(launch->life, F_SETFL, O_NONBLOCK) < 0 ? -errno : STEP_NOTHING;
+	if (io_read(launch->life, &byte, 1) == 0)
+		_exit(1); /* it's gone */
+	return STEP_NOTHING;
 }
 
 /* From here on nobody without privileges over us may look into us: CVE-2016-9962. */
@@ -409,11 +441,14 @@ static int keep_from_child(const struct launch *launch, struct cj_error *err)
 										   : STEP_NOTHING;
 }
 
-static const struct step stage_steps[] = {
+static const struct step first_steps[] = {
 	{"reset signals", default_signals},
 	{"keep memory from the child", keep_from_child},
 	{"forget the caller's environment", forget_environment},
-	{"wait", wait_for_release},
+	{"follow the supervisor", follow_supervisor},
+};
+
+static const struct step stage_steps[] = {
 	{"hide from other processes", hide},
 	{"set the label", set_label},	/* through our own /proc, which the join takes away */
 	{"set groups", groups_outside}, /* by our numbers, where the target's namespace has none */
@@ -447,6 +482,8 @@ _Noreturn void stage_main(const struct launch *launch)
 	struct cj_error err = CJ_ERROR_INIT;
 	pid_t pid;
 
+	steps_run(first_steps, ELEMENTS(first_steps), launch);
+	steps_run(settle_steps, n_settle_steps, launch);
 	steps_run(stage_steps, ELEMENTS(stage_steps), launch);
 	/* Not clone3: Docker's filter answers ENOSYS, older ones EPERM. */
 	pid = sys_clone(CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, &launch->shared->child);

@@ -5,9 +5,8 @@
  *
  *	supervisor			stage				child
  *	----------			-----				-----
- *	clone3 ───────────────────────► waits on the life pipe
- *	cgroups, limits, … by pid
- *	one byte ─────────────────────► stage_steps[], in order
+ *	clone3 ───────────────────────► settle_steps[]: cgroups, limits, …
+ *					stage_steps[], in order
  *					clone(CLONE_PARENT) ──────────► child_steps[], in order
  *	◄─ shared->child ────────────── (the kernel's word), exits
  *	◄─ REPORT_EXECUTE ───────────────────────────────────────────── execve
@@ -31,11 +30,14 @@ struct shared {
 
 struct launch {
 	const struct cj_plan *plan;
-	int target;	 /* pidfd */
-	int target_proc; /* /proc/PID, ours */
-	int report;	 /* write end */
-	int life;	 /* read end */
-	int life_w;	 /* the supervisor's end, closed first of all */
+	const int *
+		cgroups; /* one a plan->cgroups: the directory (v2) or cgroup.procs; -EBADF: left out */
+	bool attach_unified; /* it wasn't born in its v2 cgroup */
+	int target;	     /* pidfd */
+	int target_proc;     /* /proc/PID, ours */
+	int report;	     /* write end */
+	int life;	     /* read end, non-blocking */
+	int life_w;	     /* the supervisor's end, closed first of all */
 	int report_r;
 	struct shared *shared;
 	int stdio[3];  /* what becomes 0, 1, 2: above 2, or the number itself */
@@ -54,6 +56,19 @@ struct step {
 
 /* Runs the steps; the first failure is reported and ends the process. */
 void steps_run(const struct step *steps, size_t n, const struct launch *launch);
+
+/*
+ * Tells more than that a step was taken, for those who asked for it; and what was left out, with its
+ * errno. Formats as cj_fail() knows them; async-signal-safe.
+ */
+void step_note(const struct launch *launch, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void step_warn(const struct launch *launch, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* What the stage does to itself before it joins anything. stage_settle.c */
+extern const struct step settle_steps[];
+extern const size_t n_settle_steps;
 
 /* The stage's whole life. */
 _Noreturn void stage_main(const struct launch *launch);

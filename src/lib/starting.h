@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A launch under way, as the supervisor sees it: what launch.c and its two helpers share.
+ * A launch under way, as the supervisor sees it: what launch.c and launch_prepare.c share.
  */
 #pragma once
 
@@ -14,7 +14,7 @@ struct starting {
 	struct launch launch;
 	int report_r, life_w, life_r, report_w;
 	int dups[3];  /* copies made for stdio */
-	int *cgroups; /* one a plan->cgroups: the directory (v2) or cgroup.procs; -EBADF: left out */
+	int *cgroups; /* as launch.cgroups; owned */
 	size_t n_cgroups;
 	struct own_cgroups own;
 	pid_t stage;
@@ -41,9 +41,3 @@ void starting_log(const struct starting *s, enum cj_log_level level, const char 
 
 /* Everything before there is a stage: checks, cgroups and pipes opened, stdio placed. launch_prepare.c */
 int starting_prepare(struct starting *s, struct cj_error *err);
-
-/*
- * Everything that is done to the waiting stage by its pid, and its release. launch_setup.c
- * `attach_unified`: it wasn't born in its v2 cgroup.
- */
-int starting_set_up(struct starting *s, bool attach_unified, struct cj_error *err);

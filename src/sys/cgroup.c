@@ -206,14 +206,11 @@ int cgroup_mounts_parse(const char *mountinfo, struct cgroup_mounts *ret)
 	return 0;
 }
 
-int cgroup_mounts_read(struct cgroup_mounts *ret)
+int cgroup_mounts_read(int proc, struct cgroup_mounts *ret)
 {
 	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
-	_cleanup_fd_ int self = -EBADF;
-	int r = proc_open(0, &self, NULL);
+	int r = proc_read(proc, "mountinfo", FILE_LIMIT, &text);
 
-	if (r == 0)
-		r = proc_read(self, "mountinfo", FILE_LIMIT, &text);
 	return r < 0 ? r : cgroup_mounts_parse(text.data, ret);
 }
 
@@ -302,20 +299,25 @@ int cgroup_open(const char *directory)
 	return r < 0 ? r : take_fd(&fd);
 }
 
-int cgroup_open_procs(const char *directory)
+/* Only one that exists: elsewhere we might make a file or wake up a device. */
+static int open_file(const char *directory, const char *name, int flags)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_fd_ int fd = -EBADF;
 	int r;
 
-	if (asprintf(&path, "%s/cgroup.procs", directory) < 0) {
+	if (asprintf(&path, "%s/%s", directory, name) < 0) {
 		path = NULL;
 		return -ENOMEM;
 	}
-	/* Only one that exists: elsewhere we might make a file or wake up a device. */
-	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	r = fd < 0 ? -errno : check_cgroupfs(fd);
 	return r < 0 ? r : take_fd(&fd);
+}
+
+int cgroup_open_procs(const char *directory)
+{
+	return open_file(directory, "cgroup.procs", O_WRONLY);
 }
 
 int cgroup_open_procs_at(int directory)
@@ -334,13 +336,17 @@ int cgroup_attach(int procs, pid_t pid)
 	return n < 0 ? (int)n : 0;
 }
 
-int cgroup_is_frozen(int directory, bool unified)
+bool cgroup_text_is_frozen(const char *text, bool unified)
 {
-	char text[256];
-	ssize_t n = proc_read_small(directory, unified ? "cgroup.events" : "freezer.state", text,
-				    sizeof(text));
-
-	if (n < 0)
-		return 0;
 	return unified ? strstr(text, "frozen 1") != NULL : strncmp(text, "THAWED", 6) != 0;
+}
+
+bool cgroup_is_frozen(const char *directory, bool unified)
+{
+	_cleanup_fd_ int fd =
+		open_file(directory, unified ? "cgroup.events" : "freezer.state", O_RDONLY);
+	char text[256];
+
+	return fd >= 0 && io_read_small(fd, text, sizeof(text)) >= 0 &&
+	       cgroup_text_is_frozen(text, unified);
 }

@@ -58,8 +58,8 @@ struct cgroup_mounts {
 #define CGROUP_MOUNTS_INIT {.mounts = NULL}
 
 int cgroup_mounts_parse(const char *mountinfo, struct cgroup_mounts *ret);
-/* Of the caller's mount namespace. */
-int cgroup_mounts_read(struct cgroup_mounts *ret);
+/* Of the mount namespace of a process, by its open /proc/PID. */
+int cgroup_mounts_read(int proc, struct cgroup_mounts *ret);
 void cgroup_mounts_done(struct cgroup_mounts *mounts);
 
 /*
@@ -84,5 +84,6 @@ int cgroup_open_procs_at(int directory);
 /* Moves a process by writing its number to the open cgroup.procs. */
 int cgroup_attach(int procs, pid_t pid);
 
-/* Is it frozen, itself or by one above it? 1 or 0; 0 too when the kernel doesn't tell. */
-int cgroup_is_frozen(int directory, bool unified);
+/* Is it frozen, itself or by one above it? False too when the kernel doesn't tell. */
+bool cgroup_text_is_frozen(const char *text, bool unified); /* of cgroup.events or freezer.state */
+bool cgroup_is_frozen(const char *directory, bool unified);

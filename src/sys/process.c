@@ -95,7 +95,18 @@ int limits_parse(const char *text, struct limits *ret)
 	return 0;
 }
 
-int limits_read(int proc, struct limits *ret)
+static int read_limits_by_call(pid_t pid, struct limits *ret)
+{
+	for (int i = 0; i < LIMITS; i++) {
+		int r = sys_prlimit(pid, i, NULL, &ret->of[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int limits_read_file(int proc, struct limits *ret)
 {
 	char text[4096];
 	ssize_t n = proc_read_small(proc, "limits", text, sizeof(text));
@@ -103,15 +114,9 @@ int limits_read(int proc, struct limits *ret)
 	return n < 0 ? (int)n : limits_parse(text, ret);
 }
 
-int limits_read_own(struct limits *ret)
+int limits_read(pid_t pid, int proc, struct limits *ret)
 {
-	for (int i = 0; i < LIMITS; i++) {
-		int r = sys_prlimit(0, i, NULL, &ret->of[i]);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return read_limits_by_call(pid, ret) < 0 ? limits_read_file(proc, ret) : 0;
 }
 
 int proc_read_number(int proc, const char *name, unsigned int base, int64_t *ret)

@@ -31,13 +31,16 @@ struct limits {
 
 /* The index of a name, or -EINVAL. */
 int limit_index(const char *name);
-/* Any process, by /proc/PID/limits: prlimit(2) wants more rights to read one than that. */
 int limits_parse(const char *text, struct limits *ret);
-int limits_read(int proc, struct limits *ret);
-int limits_read_own(struct limits *ret);
+/* By prlimit(2), or by /proc/PID/limits, which takes longer but wants less rights. 0: our own. */
+int limits_read_file(int proc, struct limits *ret);
+int limits_read(pid_t pid, int proc, struct limits *ret);
 
 /* "4294967295"-like numbers of one-line files. `base` 10 or 16. */
 int proc_read_number(int proc, const char *name, unsigned int base, int64_t *ret);
+
+/* Beneath a *thread's* directory of /proc: only the process has that file. */
+#define CORE_FILTER_FROM_THREAD "../../coredump_filter"
 
 enum { AFFINITY_WORDS = 128 }; /* 8192 processors, the most that a kernel is built for */
 

@@ -306,7 +306,7 @@ static void our_own_cgroups_are_where_mountinfo_says(void **state)
 	(void)state;
 	assert_int_equal(proc_open(0, &proc, NULL), 0);
 	assert_int_equal(cgroup_list_read(proc, &list), 0);
-	assert_int_equal(cgroup_mounts_read(&mounts), 0);
+	assert_int_equal(cgroup_mounts_read(proc, &mounts), 0);
 	for (size_t i = 0; i < list.n; i++) {
 		_cleanup_(bytes_done) struct bytes procs = BYTES_INIT;
 		_cleanup_free_ char *directory = NULL;
@@ -321,7 +321,7 @@ static void our_own_cgroups_are_where_mountinfo_says(void **state)
 		(void)snprintf(line, sizeof(line), "%d\n", getpid());
 		at = strstr(procs.data, line);
 		assert_true(at && (at == procs.data || at[-1] == '\n'));
-		assert_int_equal(cgroup_is_frozen(fd, list.entries[i].unified), 0);
+		assert_false(cgroup_is_frozen(directory, list.entries[i].unified));
 	}
 }
 
@@ -339,18 +339,17 @@ static void frozen_is_what_the_kernel_says_and_nothing_else(void **state)
 {
 	struct tree *tree = *state;
 
-	assert_int_equal(cgroup_is_frozen(tree->fd, true), 0);
-	write_text(tree, "cgroup.events", "populated 1\nfrozen 0\n");
-	assert_int_equal(cgroup_is_frozen(tree->fd, true), 0);
+	assert_false(cgroup_text_is_frozen("", true));
+	assert_false(cgroup_text_is_frozen("populated 1\nfrozen 0\n", true));
+	assert_true(cgroup_text_is_frozen("populated 1\nfrozen 1\n", true));
+	assert_false(cgroup_text_is_frozen("THAWED\n", false));
+	assert_true(cgroup_text_is_frozen("FREEZING\n", false));
+	assert_true(cgroup_text_is_frozen("FROZEN\n", false));
+	/* A file of that name that isn't the kernel's says nothing. */
 	write_text(tree, "cgroup.events", "populated 1\nfrozen 1\n");
-	assert_int_equal(cgroup_is_frozen(tree->fd, true), 1);
-	assert_int_equal(cgroup_is_frozen(tree->fd, false), 0);
-	write_text(tree, "freezer.state", "THAWED\n");
-	assert_int_equal(cgroup_is_frozen(tree->fd, false), 0);
-	write_text(tree, "freezer.state", "FREEZING\n");
-	assert_int_equal(cgroup_is_frozen(tree->fd, false), 1);
 	write_text(tree, "freezer.state", "FROZEN\n");
-	assert_int_equal(cgroup_is_frozen(tree->fd, false), 1);
+	assert_false(cgroup_is_frozen(tree->path, true));
+	assert_false(cgroup_is_frozen(tree->path, false));
 }
 
 int main(void)
