@@ -71,6 +71,8 @@ struct cj_child;
  *	err->status 127	it wasn't found
  *	ESRCH		the target has ended
  *	EINTR		a signal came meanwhile, or ended one of our processes
+ *	ENOEXEC		with status 0: programs can't be executed from memory here, and the caller's
+ *			own file could be written to from inside: cj_seal_self() first
  *	ETIMEDOUT	a step took more than 30 seconds (a file system that doesn't answer)
  *	others		of the step that the text names; see setns(2), clone3(2), cgroups(7)
  *

@@ -219,8 +219,6 @@ static int execute(struct cli *cli, struct arguments *arguments, int *ret_status
 	bool pty = terminal_wants_pty(&arguments->terminal);
 	int r = cj_target_open(cli->target, &target, err);
 
-	if (r == 0 && !arguments->dry_run)
-		r = cj_seal_self(target, cli->argv, environ, err);
 	if (pty)
 		arguments->exec.terminal = getenv("TERM");
 	if (r == 0)
@@ -230,6 +228,13 @@ static int execute(struct cli *cli, struct arguments *arguments, int *ret_status
 			*ret_status = print_plan(cli, plan, arguments->json);
 		else
 			r = run(cli, arguments, pty, plan, ret_status, err);
+	}
+	/* Nothing was started, and won't be until our own file is out of the container's reach. */
+	if (r == -ENOEXEC && !err->status) {
+		*err = (struct cj_error)CJ_ERROR_INIT;
+		r = cj_seal_self(target, cli->argv, environ, err);
+		if (r == 0) /* it had been sealed by now */
+			r = cj_fail(err, ENOEXEC, "start the command, though we are sealed");
 	}
 	/* What others could see is put in order by now; memory and files the kernel frees faster. */
 	if (r == 0)

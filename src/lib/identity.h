@@ -13,7 +13,7 @@
 #include <conjoin/error.h>
 
 #include "base/io.h"
-#include "lib/part.h"
+#include "base/part.h"
 #include "sys/cgroup.h"
 #include "sys/idmap.h"
 #include "sys/namespace.h"

@@ -5,20 +5,23 @@
  * The sequence of all three processes stands in stage.h.
  */
 #include <errno.h>
+#include <linux/securebits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "lib/report.h"
+#include "lib/seal.h"
+#include "lib/stage_program.h"
 #include "lib/starting.h"
 #include "lib/target.h"
 #include "lib/watchdog.h"
-#include "sys/spawn.h"
+#include "stage/report.h"
 #include "sys/syscalls.h"
 
 enum {
@@ -57,9 +60,10 @@ static int reopen_unified(struct starting *s, int i)
 	fd = cgroup_open(directory);
 	if (fd < 0)
 		return fd;
-	close_fd(&s->cgroups[i]);
-	s->cgroups[i] = fd;
-	return 0;
+	/* Under the number that the orders have. */
+	r = dup3(fd, s->cgroups[i], O_CLOEXEC) < 0 ? -errno : 0;
+	close_fd(&fd);
+	return r;
 }
 
 static bool cant_clone_into(int r)
@@ -67,19 +71,33 @@ static bool cant_clone_into(int r)
 	return r == -ENOSYS || r == -EPERM || r == -EINVAL || r == -E2BIG;
 }
 
+static pid_t spawn(struct starting *s, int cgroup)
+{
+	return s->way == LAUNCH_PROGRAM ? process_spawn_program(cgroup, &s->program, &s->stage_fd)
+					: process_spawn(cgroup, &s->stage_fd);
+}
+
+/* It has to write itself into its v2 cgroup then. */
+static pid_t spawn_outside(struct starting *s)
+{
+	int r;
+
+	s->orders.attach_unified = true;
+	r = s->way == LAUNCH_PROGRAM ? starting_pack(s, NULL) : 0;
+	return r < 0 ? r : spawn(s, -1);
+}
+
 /* Makes the stage. Returns 0 in it, its PID here. */
 static pid_t spawn_stage(struct starting *s)
 {
 	int i = unified_index(s);
-	pid_t pid = process_spawn(i < 0 ? -1 : s->cgroups[i], &s->stage_fd);
+	pid_t pid = spawn(s, i < 0 ? -1 : s->cgroups[i]);
 
 	if (pid < 0 && i >= 0 && s->plan->rejoin &&
 	    (pid == -EBUSY || pid == -ENOENT || pid == -ENODEV) && reopen_unified(s, i) == 0)
-		pid = process_spawn(s->cgroups[i], &s->stage_fd);
-	if (pid < 0 && i >= 0 && (cant_clone_into(pid) || s->plan->cgroups[i].try_only)) {
-		s->launch.attach_unified = true;
-		pid = process_spawn(-1, &s->stage_fd);
-	}
+		pid = spawn(s, s->cgroups[i]);
+	if (pid < 0 && i >= 0 && (cant_clone_into(pid) || s->plan->cgroups[i].try_only))
+		pid = spawn_outside(s);
 	return pid;
 }
 
@@ -89,11 +107,11 @@ static int make_stage(struct starting *s, struct cj_error *err)
 
 	s->stage = spawn_stage(s);
 	if (s->stage == 0)
-		stage_main(&s->launch);
+		stage_main(&s->orders);
 	close_fd(&s->report_w);
 	if (s->stage > 0)
 		return 0;
-	if (i < 0 || s->launch.attach_unified)
+	if (i < 0 || s->orders.attach_unified)
 		return cj_fail(err, -s->stage, "make the stage process");
 	cj_hint(err, "--cgroup keep stays in the caller's cgroups");
 	return cj_fail(err, -s->stage, "join unified cgroup %s", s->plan->cgroups[i].directory);
@@ -254,11 +272,16 @@ static int silent_end(struct starting *s, struct cj_error *err)
 		       signal);
 }
 
-static int take_failure(const struct starting *s, struct cj_error *err)
+/* What it says isn't believed to be one of ours: ENOEXEC with status 0 has a meaning to the caller. */
+static int take_failure(struct starting *s, struct cj_error *err)
 {
+	int code = s->failure.code;
+
+	if (code <= 0 || code >= 4096 || (code == ENOEXEC && !s->failure.status))
+		s->failure.code = EPROTO;
 	if (err && err->code == 0)
 		*err = s->failure;
-	return -(s->failure.code > 0 && s->failure.code < 4096 ? s->failure.code : EPROTO);
+	return -s->failure.code;
 }
 
 static int see_it_run(struct starting *s, struct cj_error *err)
@@ -271,6 +294,8 @@ static int see_it_run(struct starting *s, struct cj_error *err)
 		return r;
 	if (s->failure.code)
 		return take_failure(s, err);
+	if (s->program.failure)
+		return cj_fail(err, ENOEXEC, "execute the stage program");
 	if (s->child <= 0 || !s->executes)
 		return silent_end(s, err);
 	return 0;
@@ -323,7 +348,11 @@ static void starting_done(struct starting *s)
 		close_fd(&s->dups[i]);
 	for (size_t i = 0; i < s->n_cgroups; i++)
 		close_fd(&s->cgroups[i]);
+	close_fd(&s->shared_fd);
+	close_fd(&s->program.fd);
 	free(s->cgroups);
+	free(s->kept);
+	free(s->orders.cgroups);
 	own_cgroups_done(&s->own);
 	if (s->shared)
 		(void)munmap(s->shared, sizeof(*s->shared));
@@ -353,10 +382,10 @@ static void give_child(struct starting *s, struct cj_child *child)
 	s->child = 0;
 }
 
-int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, struct cj_child **ret,
-	      struct cj_error *err)
+static int launch(struct cj_plan *plan, const struct cj_launch_options *options,
+		  enum launch_way way, struct cj_child **ret, struct cj_error *err)
 {
-	_cleanup_(starting_done) struct starting s = STARTING_INIT(plan, options);
+	_cleanup_(starting_done) struct starting s = STARTING_INIT(plan, options, way);
 	struct cj_child *child;
 	int r;
 
@@ -384,4 +413,40 @@ int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, str
 	}
 	*ret = child;
 	return 0;
+}
+
+static bool root_is_nobody_special(void)
+{
+	int bits = sys_prctl(PR_GET_SECUREBITS, 0, 0);
+
+	return bits < 0 || bits & SECBIT_NOROOT;
+}
+
+/* Would execve take rights away that the stage needs? It leaves them to root, and ambient ones. */
+static bool execve_keeps_rights(const struct cj_plan *plan)
+{
+	const struct proc_status *ours = &plan->facts.ours.status;
+
+	return (ours->uid[1] == 0 && !root_is_nobody_special()) ||
+	       (ours->permitted & ~ours->ambient) == 0;
+}
+
+int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, struct cj_child **ret,
+	      struct cj_error *err)
+{
+	struct cj_error first = CJ_ERROR_INIT;
+	int r = -ENOEXEC;
+
+	starting_log_plan(plan, options);
+	if (stage_program_size > 0 && execve_keeps_rights(plan))
+		r = launch(plan, options, LAUNCH_PROGRAM, ret, &first);
+	else
+		(void)cj_fail(&first, ENOEXEC, "execute the stage program");
+	if (r == -ENOEXEC && !first.status)
+		cj_hint(&first, "cj_seal_self() makes it safe to go without");
+	if (r == -ENOEXEC && !first.status && !seal_is_needed(plan->target))
+		return launch(plan, options, LAUNCH_COPY, ret, err);
+	if (r < 0 && err && err->code == 0)
+		*err = first;
+	return r;
 }

@@ -11,8 +11,10 @@
 #include "base/cleanup.h"
 #include "base/format.h"
 #include "lib/seccomp_program.h"
+#include "lib/stage_program.h"
 #include "lib/starting.h"
 #include "lib/target.h"
+#include "sys/executable.h"
 #include "sys/syscalls.h"
 
 void starting_log(const struct starting *s, enum cj_log_level level, const char *format, ...)
@@ -28,8 +30,10 @@ void starting_log(const struct starting *s, enum cj_log_level level, const char 
 	s->options->log(s->options->log_data, level, text);
 }
 
-static void log_plan(const struct starting *s)
+void starting_log_plan(struct cj_plan *plan, const struct cj_launch_options *options)
 {
+	const struct starting of = {.plan = plan, .options = options}, *s = &of;
+
 	for (size_t i = 0; i < s->plan->n_rows; i++) {
 		const struct cj_plan_row *row = &s->plan->rows[i];
 
@@ -158,27 +162,76 @@ static int place_stdio(struct starting *s, int number, struct cj_error *err)
 	} else if (fcntl(from, F_GETFD) < 0) {
 		return cj_fail(err, errno, "hand on fd %d", from);
 	}
-	s->launch.stdio[number] = from;
+	s->orders.stdio[number] = from;
 	return 0;
 }
 
+/* By a file, where it's a program: that can't inherit a mapping. */
 static int share_memory(struct starting *s, struct cj_error *err)
 {
-	void *page = mmap(NULL, sizeof(*s->shared), PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool by_file = s->way == LAUNCH_PROGRAM;
+	int r = by_file ? memory_file(&s->shared_fd, sizeof(*s->shared)) : 0;
+	void *page;
 
+	if (r < 0)
+		return cj_fail(err, ENOEXEC, "make a file in memory");
+	if (by_file)
+		r = above_stdio(&s->shared_fd);
+	if (r < 0)
+		return cj_fail(err, -r, "share memory with the stage process");
+	page = mmap(NULL, sizeof(*s->shared), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | (by_file ? 0 : MAP_ANONYMOUS), s->shared_fd, 0);
 	if (page == MAP_FAILED)
 		return cj_fail(err, errno, "share memory with the stage process");
 	s->shared = page;
 	return 0;
 }
 
+static void keep(struct starting *s, int fd)
+{
+	if (fd >= 0)
+		s->kept[s->program.n_keep++] = fd;
+}
+
+static int prepare_program(struct starting *s, struct cj_error *err)
+{
+	int r = executable_make(stage_program, stage_program_size);
+
+	if (r < 0)
+		return cj_fail(err, ENOEXEC, "make the stage program");
+	s->program.fd = r;
+	r = above_stdio(&s->program.fd);
+	if (r < 0)
+		return cj_fail(err, -r, "make the stage program");
+	r = starting_pack(s, err);
+	if (r < 0)
+		return r;
+	(void)format_safe(s->program_number, sizeof(s->program_number), "%d", s->shared_fd);
+	s->program_argv[0] = s->program_number;
+	s->program.argv = s->program_argv;
+	s->program.stack = s->stack;
+	s->program.stack_size = sizeof(s->stack);
+	s->kept = calloc(s->n_cgroups + STARTING_KEPT, sizeof(*s->kept));
+	if (!s->kept)
+		return cj_fail(err, ENOMEM, "start the command");
+	s->program.keep = s->kept;
+	keep(s, s->shared_fd);
+	keep(s, s->report_w);
+	keep(s, s->life_r);
+	keep(s, s->orders.target);
+	keep(s, s->orders.target_proc);
+	keep(s, s->orders.root_fd);
+	keep(s, s->orders.cwd_fd);
+	for (int i = 0; i < 3; i++)
+		keep(s, s->orders.stdio[i]);
+	for (size_t i = 0; i < s->n_cgroups; i++)
+		keep(s, s->cgroups[i]);
+	return 0;
+}
+
 int starting_prepare(struct starting *s, struct cj_error *err)
 {
-	int r;
-
-	log_plan(s);
-	r = check_capabilities(s->plan, err);
+	int r = check_capabilities(s->plan, err);
 
 	if (r == 0)
 		r = copy_seccomp(s, err);
@@ -199,17 +252,8 @@ int starting_prepare(struct starting *s, struct cj_error *err)
 		r = place_stdio(s, i, err);
 	if (r < 0)
 		return r;
-	s->launch.plan = s->plan;
-	s->launch.cgroups = s->cgroups;
-	s->launch.target = s->plan->target->ref.fd;
-	s->launch.target_proc = s->plan->target->ref.proc;
-	s->launch.shared = s->shared;
-	s->launch.report = s->report_w;
-	s->launch.report_r = s->report_r;
-	s->launch.life = s->life_r;
-	s->launch.life_w = s->life_w;
-	s->launch.terminal = s->options->terminal >= 0;
-	s->launch.threaded = s->options->threaded;
-	s->launch.verbose = s->options->log && s->options->log_level >= CJ_LOG_STEP;
-	return 0;
+	r = starting_order(s, err);
+	if (r == 0 && s->way == LAUNCH_PROGRAM)
+		r = prepare_program(s, err);
+	return r;
 }

@@ -14,8 +14,7 @@
 
 #include "lib/accounts.h"
 #include "lib/facts.h"
-#include "lib/part.h"
-#include "sys/capabilities.h"
+#include "stage/orders.h"
 
 /* A cgroup to be joined. Owned strings. */
 struct plan_cgroup {
@@ -25,12 +24,6 @@ struct plan_cgroup {
 	bool try_only;	 /* a failure is a warning */
 	bool own;	 /* to be made, and removed at the end */
 	char *limits[4]; /* "memory.max=67108864": what is written into an own one */
-};
-
-/* One path to try with execve(2). */
-struct candidate {
-	char *path;
-	char *argv0; /* NULL: argv[0] as it is */
 };
 
 struct cj_plan {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <conjoin/seal.h>
+#include "lib/seal.h"
 
 #include <errno.h>
 
@@ -31,6 +31,11 @@ static bool is_out_of_reach(const struct cj_target *target)
 	if (st.st_mode & WRITABLE_BY_OTHERS || idmap_read(target->ref.proc, "uid_map", &map) < 0)
 		return false;
 	return !idmap_to_inside(&map, st.st_uid, &inside);
+}
+
+bool seal_is_needed(const struct cj_target *target)
+{
+	return executable_is_sealed() <= 0 && !is_out_of_reach(target);
 }
 
 int cj_seal_self(const struct cj_target *target, char *const *argv, char *const *envp,

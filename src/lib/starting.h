@@ -1,25 +1,41 @@
 /* SPDX-License-Identifier: MIT
  *
- * A launch under way, as the supervisor sees it: what launch.c and launch_prepare.c share.
+ * A launch under way, as the supervisor sees it: what the launch*.c files share.
  */
 #pragma once
 
 #include "lib/child.h"
-#include "lib/stage.h"
+#include "stage/stage.h"
+#include "sys/spawn.h"
+
+/* How the stage comes to be. */
+enum launch_way {
+	LAUNCH_PROGRAM, /* as a program of its own, out of memory */
+	LAUNCH_COPY,	/* as a copy of the caller, where that can't be */
+};
+
+enum { STARTING_STACK = 8192, STARTING_KEPT = 16 };
 
 /* A launch under way. */
 struct starting {
 	struct cj_plan *plan;
 	const struct cj_launch_options *options;
-	struct launch launch;
+	enum launch_way way;
+	struct orders orders;
 	int report_r, life_w, life_r, report_w;
 	int dups[3];  /* copies made for stdio */
-	int *cgroups; /* as launch.cgroups; owned */
+	int *cgroups; /* one a plan->cgroups: the directory (v2) or cgroup.procs; -EBADF: left out */
 	size_t n_cgroups;
 	struct own_cgroups own;
 	pid_t stage;
 	int stage_fd;
 	struct shared *shared; /* NULL until it's there */
+	int shared_fd;	       /* its file, and that of the packed orders */
+	struct spawn_program program;
+	int *kept;		/* program.keep */
+	char program_number[8]; /* program.argv[0]: shared_fd in digits */
+	char *program_argv[2];
+	char stack[STARTING_STACK] __attribute__((aligned(16)));
 	pid_t child;
 	int child_fd;
 	bool executes; /* all but execve was done */
@@ -28,9 +44,10 @@ struct starting {
 	struct cj_error failure; /* what stage or child told */
 };
 
-#define STARTING_INIT(the_plan, the_options)                                                       \
+#define STARTING_INIT(the_plan, the_options, the_way)                                              \
 	{                                                                                          \
-		.plan = (the_plan), .options = (the_options), .report_r = -EBADF,                  \
+		.plan = (the_plan), .options = (the_options), .way = (the_way),                    \
+		.report_r = -EBADF, .shared_fd = -EBADF, .program = {.fd = -EBADF},                \
 		.report_w = -EBADF, .life_r = -EBADF, .life_w = -EBADF,                            \
 		.dups = {-EBADF, -EBADF, -EBADF}, .stage_fd = -EBADF, .child_fd = -EBADF           \
 	}
@@ -39,5 +56,12 @@ struct starting {
 void starting_log(const struct starting *s, enum cj_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* What of the plan is nothing to be done, or a warning: the rest logs itself. */
+void starting_log_plan(struct cj_plan *plan, const struct cj_launch_options *options);
+
 /* Everything before there is a stage: checks, cgroups and pipes opened, stdio placed. launch_prepare.c */
 int starting_prepare(struct starting *s, struct cj_error *err);
+
+/* Fills in s->orders; and writes them to the shared file. launch_orders.c */
+int starting_order(struct starting *s, struct cj_error *err);
+int starting_pack(struct starting *s, struct cj_error *err);

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "sys/syscalls.h"
 
 #define SELF "/proc/self/exe"
@@ -14,6 +15,10 @@
 enum { SEAL_TRIES = 50, SEAL_PAUSE_MS = 10 };
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* 6.3; without it the kernel warns in its log */
+#endif
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U /* 6.3; asked for by vm.memfd_noexec */
@@ -91,15 +96,23 @@ static int seal(int fd)
 	return 0;
 }
 
-int executable_run_copy(char *const *argv, char *const *envp)
+/* A file in memory that may be executed. */
+static int make_file(void)
 {
-	_cleanup_fd_ int fd = memfd_create("conjoin", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-	int r;
+	int fd = memfd_create("conjoin", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
 
 	if (fd < 0 && errno == EINVAL) /* MFD_EXEC */
 		fd = memfd_create("conjoin", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return fd < 0 ? -errno : fd;
+}
+
+int executable_run_copy(char *const *argv, char *const *envp)
+{
+	_cleanup_fd_ int fd = make_file();
+	int r;
+
 	if (fd < 0)
-		return -errno;
+		return fd;
 	r = copy_self(fd);
 	if (r < 0)
 		return r;
@@ -107,4 +120,26 @@ int executable_run_copy(char *const *argv, char *const *envp)
 	if (r < 0)
 		return r;
 	return sys_execveat(fd, "", argv, envp, AT_EMPTY_PATH);
+}
+
+int memory_file(int *ret_fd, size_t size)
+{
+	_cleanup_fd_ int fd = memfd_create("conjoin-orders", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create("conjoin-orders", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+		return -errno;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int executable_make(const void *program, size_t size)
+{
+	_cleanup_fd_ int fd = make_file();
+	int r = fd < 0 ? fd : io_write_all(fd, program, size);
+
+	if (r == 0)
+		r = seal(fd);
+	return r < 0 ? r : take_fd(&fd);
 }

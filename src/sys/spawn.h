@@ -20,6 +20,26 @@
  */
 pid_t process_spawn(int cgroup, int *ret_pidfd);
 
+/* A program that a new process executes at once. */
+struct spawn_program {
+	int fd;		   /* of its file */
+	char *const *argv; /* its environment is empty */
+	const int *keep;   /* files that stay open, close-on-exec or not */
+	size_t n_keep;
+	volatile int failure; /* set by the new process: errno of an execveat that failed */
+	char *stack;	      /* for it to run on until then, aligned to 16 bytes */
+	size_t stack_size;
+};
+
+/*
+ * As process_spawn(), but for a process that executes `program`. Until it does it shares the caller's
+ * memory, so nothing is copied, however big the caller is; `program` must stay as long as that: until
+ * the process has closed one of its close-on-exec files, or has ended. execveat(2)
+ *
+ *	ENOSYS	not on this architecture
+ */
+pid_t process_spawn_program(int cgroup, struct spawn_program *program, int *ret_pidfd);
+
 /*
  * Kills what was spawned and waits for it, at most two seconds: one that sits in an uninterruptible
  * call or in a frozen cgroup stays, and would keep us with it. Closes the pidfd. Takes -EBADF.

@@ -5,10 +5,9 @@ however it ends. Not here: cgroups that are made (containers.py).
 
 import ctypes
 import os
-import shutil
 
 CLONE_NEWNS = 0x00020000
-MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE = 0x1, 0x20, 0x1000, 0x2000
+MS_BIND, MS_MOVE = 0x1000, 0x2000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
 MNT_DETACH = 2
 
@@ -29,15 +28,6 @@ def mount(source, target, kind=None, flags=0):
 def enter_private_namespace():
     check(libc.unshare(CLONE_NEWNS), "make a mount namespace")
     mount("none", "/", flags=MS_REC | MS_PRIVATE)  # nothing that we mount is seen outside
-
-
-def read_only_copy(program, directory):
-    """A copy of the program on a read-only mount, where conjoin needn't re-execute itself."""
-    os.mkdir(directory)
-    copy = shutil.copy(program, directory)
-    mount(directory, directory, flags=MS_BIND)
-    mount("none", directory, flags=MS_REMOUNT | MS_BIND | MS_RDONLY)
-    return copy
 
 
 def detach_below(directory):

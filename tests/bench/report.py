@@ -16,7 +16,6 @@ MARKERS = ("<!-- figures: begin -->", "<!-- figures: end -->")
 # What is measured, against what, and the ratio that is wanted.
 WANTED = (
     ("conjoin exec", "floor", 1.4),
-    ("conjoin exec, read-only file", "floor", 1.2),
     ("conjoin exec", "nsenter -a", 1.0),
     ("conjoin exec", "crun exec", 1 / 3),
     ("conjoin exec", "runc exec", 1 / 8),

@@ -3,13 +3,14 @@
  * Keeps the executable of whoever enters, by O_PATH fds, and tries to get a writable one out of it:
  * at once, and when its process has gone and the kernel no more says ETXTBSY. CVE-2019-5736
  *
- * It never writes: that it could is enough.
+ * It never writes to a file on a disk: that it could is enough.
  */
 #include "attacker.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,13 +26,38 @@ static void path_of(int fd, char buf[static 32])
 	(void)snprintf(buf, 32, "/proc/self/fd/%d", fd);
 }
 
+/*
+ * A file in memory of one launch: that it can be opened, or its mode changed, is nothing if its content
+ * can't be. Tried and not believed: seals that can be taken off would be none.
+ */
+static void try_to_change(int fd, int writable)
+{
+	enum { ALL = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if ((seals & ALL) != ALL)
+		finding("the executable in memory isn't sealed: %x", (unsigned int)seals);
+	if (writable < 0)
+		return;
+	if (pwrite(writable, "", 1, 0) >= 0 || ftruncate(writable, 0) == 0 ||
+	    ftruncate(writable, 1 << 20) == 0)
+		finding("the executable in memory can be changed");
+	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, writable, 0) != MAP_FAILED)
+		finding("the executable in memory can be mapped for writing");
+}
+
 static void try_to_write(int fd, const char *how)
 {
-	_cleanup_fd_ int writable = -EBADF;
+	_cleanup_fd_ int readable = -EBADF, writable = -EBADF;
 	char path[32];
 
 	path_of(fd, path);
-	writable = open(path, O_WRONLY | O_CLOEXEC);
+	readable = open(path, O_RDONLY | O_CLOEXEC);
+	writable = open(path, O_RDWR | O_CLOEXEC);
+	if (readable >= 0 && fcntl(readable, F_GET_SEALS) >= 0) { /* else EINVAL: not in memory */
+		try_to_change(readable, writable);
+		return;
+	}
 	if (writable >= 0)
 		finding("the executable can be opened for writing%s", how);
 	if (chmod(path, 0755) == 0)

@@ -13,7 +13,7 @@
 #include <sys/vfs.h>
 #include <time.h>
 
-#include "../../src/lib/report.h"
+#include "../../src/stage/report.h"
 
 enum { FDS_MAX = 24, FLOOD = 400 };
 
@@ -96,7 +96,7 @@ void attack_forge(const struct attacker *a, struct victim *v)
 	if (fd < 0)
 		return;
 	(*a->caught)++;
-	switch (v->number % 12) {
+	switch (v->number % 14) {
 	case 0:
 		(void)!write(fd, "garbage", 7);
 		break;
@@ -129,6 +129,12 @@ void attack_forge(const struct attacker *a, struct victim *v)
 		break;
 	case 10:
 		flood(fd, REPORT_ERROR);
+		break;
+	case 11:
+		say(fd, REPORT_ERROR, ENOEXEC, 0); /* ours: do it in another way, then */
+		break;
+	case 12:
+		say(fd, REPORT_WARNING, -1, 0);
 		break;
 	default:
 		say(fd, REPORT_EXECUTE, 0, 0);

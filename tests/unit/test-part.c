@@ -4,7 +4,7 @@
  */
 #include "unit.h"
 
-#include "lib/part.h"
+#include "base/part.h"
 
 static void every_part_but_the_command_can_be_named(void **state)
 {

@@ -4,7 +4,7 @@
  */
 #include "unit.h"
 
-#include "lib/report.h"
+#include "stage/report.h"
 
 struct ends {
 	int in, out;

@@ -6,7 +6,7 @@
  * The order of stage_steps[] was found by attacking others. Why each is where it is stands beside
  * it; tests/integration/test_attack.py is what tells when it's wrong.
  */
-#include "lib/stage.h"
+#include "stage/stage.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -22,84 +22,86 @@
 #include "base/cleanup.h"
 #include "base/format.h"
 #include "base/io.h"
-#include "lib/report.h"
+#include "stage/report.h"
 #include "sys/beneath.h"
 #include "sys/syscalls.h"
 
-void steps_run(const struct step *steps, size_t n, const struct launch *launch)
+void steps_run(const struct step *steps, size_t n, const struct orders *orders)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct cj_error err = CJ_ERROR_INIT;
-		int r = steps[i].run(launch, &err);
+		int r = steps[i].run(orders, &err);
 
 		if (r < 0) {
 			(void)cj_fail(&err, -r, "%s", steps[i].what);
-			report_send(launch->report, REPORT_ERROR, &err);
+			report_send(orders->report, REPORT_ERROR, &err);
 			_exit(1);
 		}
-		if (launch->verbose && r != STEP_NOTHING) {
+		if (orders->verbose && r != STEP_NOTHING) {
 			(void)cj_fail(&err, EINPROGRESS, "%s", steps[i].what);
-			report_send(launch->report, REPORT_STEP, &err);
+			report_send(orders->report, REPORT_STEP, &err);
 		}
 	}
 }
 
-__attribute__((format(printf, 4, 0))) static void send_note(const struct launch *launch,
+__attribute__((format(printf, 4, 0))) static void send_note(const struct orders *orders,
 							    enum report_kind kind, int code,
 							    const char *format, va_list args)
 {
 	struct cj_error note = {.code = code};
 
 	(void)format_safe_v(note.text, sizeof(note.text), format, args);
-	report_send(launch->report, kind, &note);
+	report_send(orders->report, kind, &note);
 }
 
-void step_note(const struct launch *launch, const char *format, ...)
+void step_note(const struct orders *orders, const char *format, ...)
 {
 	va_list args;
 
-	if (!launch->verbose)
+	if (!orders->verbose)
 		return;
 	va_start(args, format);
-	send_note(launch, REPORT_NOTE, 0, format, args);
+	send_note(orders, REPORT_NOTE, 0, format, args);
 	va_end(args);
 }
 
-void step_warn(const struct launch *launch, int code, const char *format, ...)
+void step_warn(const struct orders *orders, int code, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	send_note(launch, REPORT_WARNING, code, format, args);
+	send_note(orders, REPORT_WARNING, code, format, args);
 	va_end(args);
 }
 
-static int follow_supervisor(const struct launch *launch, struct cj_error *err)
+static int follow_supervisor(const struct orders *orders, struct cj_error *err)
 {
 	char byte;
 
 	(void)err;
 	/* Held here as well, neither pipe would ever end. */
-	(void)close(launch->life_w);
-	(void)close(launch->report_r);
-	if (!launch->threaded)
+	if (orders->life_w >= 0)
+		(void)close(orders->life_w);
+	if (orders->report_r >= 0)
+		(void)close(orders->report_r);
+	if (!orders->threaded)
 		(void)sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0);
-	if (io_read(launch->life, &byte, 1) == 0)
+	if (io_read(orders->life, &byte, 1) == 0)
 		_exit(1); /* it's gone */
 	return STEP_NOTHING;
 }
 
 /* From here on nobody without privileges over us may look into us: CVE-2016-9962. */
-static int hide(const struct launch *launch, struct cj_error *err)
+static int hide(const struct orders *orders, struct cj_error *err)
 {
-	(void)launch;
+	(void)orders;
 	(void)err;
 	return sys_prctl(PR_SET_DUMPABLE, 0, 0) ?: STEP_NOTHING;
 }
 
-static int default_signals(const struct launch *launch, struct cj_error *err)
+static int default_signals(const struct orders *orders, struct cj_error *err)
 {
-	(void)launch;
+	(void)orders;
 	(void)err;
 	/* Also those that the caller ignores: that would last over execve. All are blocked by now. */
 	for (int sig = 1; sig <= SIGNALS; sig++)
@@ -111,30 +113,30 @@ static int default_signals(const struct launch *launch, struct cj_error *err)
  * Written here, through the procfs that we know: the target's may be a fake (a directory that takes
  * writes and does nothing). It takes effect at execve; a fork passes it on.
  */
-static int set_label(const struct launch *launch, struct cj_error *err)
+static int set_label(const struct orders *orders, struct cj_error *err)
 {
-	const struct label *label = &launch->plan->label;
+	const struct label *label = &orders->label;
 	_cleanup_fd_ int attr = -EBADF;
 	int r;
 
-	if (!plan_has_step(launch->plan, PART_LABEL))
+	if (!orders_have(orders, PART_LABEL))
 		return STEP_NOTHING;
 	attr = label_open_attr();
 	r = attr < 0 ? attr : label_set_exec(attr, label);
 	return r < 0 ? cj_fail(err, -r, "take on label %s", label->text) : 0;
 }
 
-static int set_groups(const struct launch *launch)
+static int set_groups(const struct orders *orders)
 {
-	return sys_setgroups(launch->plan->n_groups, launch->plan->groups);
+	return sys_setgroups(orders->n_groups, orders->groups);
 }
 
-static int groups_outside(const struct launch *launch, struct cj_error *err)
+static int groups_outside(const struct orders *orders, struct cj_error *err)
 {
 	(void)err;
-	if (!plan_has_step(launch->plan, PART_GROUPS) || !launch->plan->groups_before_join)
+	if (!orders_have(orders, PART_GROUPS) || !orders->groups_before_join)
 		return STEP_NOTHING;
-	return set_groups(launch);
+	return set_groups(orders);
 }
 
 static void close_each(int (*fds)[NAMESPACE_KINDS])
@@ -144,12 +146,12 @@ static void close_each(int (*fds)[NAMESPACE_KINDS])
 }
 
 /* All of them before the first is joined: the mount namespace takes our /proc away. */
-static int open_each(const struct launch *launch, int fds[NAMESPACE_KINDS], struct cj_error *err)
+static int open_each(const struct orders *orders, int fds[NAMESPACE_KINDS], struct cj_error *err)
 {
 	for (int i = 0; i < NAMESPACE_KINDS; i++) {
-		if (!launch->plan->join[i])
+		if (!orders->join[i])
 			continue;
-		fds[i] = namespace_open(launch->target_proc, i);
+		fds[i] = namespace_open(orders->target_proc, i);
 		if (fds[i] < 0)
 			return cj_fail(err, -fds[i], "open %s namespace", namespace_kinds[i].name);
 	}
@@ -161,11 +163,11 @@ static int open_each(const struct launch *launch, int fds[NAMESPACE_KINDS], stru
  * that fails: all but user first (EPERM is put off: only the user namespace gives the right), then
  * user, then what is left, with nothing put off any more. setns(2)
  */
-static int join_each(const struct launch *launch, struct cj_error *err)
+static int join_each(const struct orders *orders, struct cj_error *err)
 {
 	_cleanup_(close_each) int fds[NAMESPACE_KINDS] = {-1, -1, -1, -1, -1, -1, -1, -1};
-	bool crosses = launch->plan->join[NAMESPACE_USER];
-	int r = open_each(launch, fds, err);
+	bool crosses = orders->join[NAMESPACE_USER];
+	int r = open_each(orders, fds, err);
 
 	for (int pass = crosses ? 0 : 1; pass < 2 && r == 0; pass++) {
 		for (int i = 0; i < NAMESPACE_KINDS; i++) {
@@ -184,19 +186,19 @@ static int join_each(const struct launch *launch, struct cj_error *err)
 	return r;
 }
 
-static int join(const struct launch *launch, struct cj_error *err)
+static int join(const struct orders *orders, struct cj_error *err)
 {
-	int flags = launch->plan->join_flags;
+	int flags = orders->join_flags;
 	int r;
 
 	if (!flags)
 		return STEP_NOTHING;
-	r = sys_setns(launch->target, flags); /* all or none: 5.8 */
+	r = sys_setns(orders->target, flags); /* all or none: 5.8 */
 	if (r == -ESRCH)
 		return cj_fail(err, ESRCH, "join namespaces: the target has ended");
 	if (r == -EPERM)
 		cj_hint(err, "needs CAP_SYS_ADMIN over each namespace: run as root");
-	return r < 0 ? join_each(launch, err) : 0;
+	return r < 0 ? join_each(orders, err) : 0;
 }
 
 /*
@@ -213,20 +215,17 @@ static int check_reachable(struct cj_error *err, const char *what, const char *n
 	return path[0] == '/' ? 0 : cj_fail(err, EXDEV, "change %s to %s", what, name);
 }
 
-static int change_root(const struct launch *launch, struct cj_error *err)
+static int change_root(const struct orders *orders, struct cj_error *err)
 {
-	const struct cj_plan *plan = launch->plan;
-	const char *name = plan->root			  ? plan->root
-			   : plan->facts.target.root.path ? plan->facts.target.root.path
-							  : "/";
-	int fd = plan->facts.root_fd, r;
+	const char *name = orders->root ? orders->root : orders->root_name;
+	int fd = orders->root_fd, r;
 
-	if (!plan_has_step(plan, PART_ROOT))
+	if (!orders_have(orders, PART_ROOT))
 		return STEP_NOTHING;
-	if (plan->root) {
-		fd = beneath_open_path(fd, plan->root, O_DIRECTORY);
+	if (orders->root) {
+		fd = beneath_open_path(fd, orders->root, O_DIRECTORY);
 		if (fd < 0)
-			return cj_fail(err, -fd, "open root %s", plan->root);
+			return cj_fail(err, -fd, "open root %s", orders->root);
 	}
 	if (fchdir(fd) < 0)
 		return cj_fail(err, errno, "change root to %s", name);
@@ -237,75 +236,71 @@ static int change_root(const struct launch *launch, struct cj_error *err)
 	return chroot(".") < 0 ? cj_fail(err, errno, "change root to %s", name) : 0;
 }
 
-static int change_cwd(const struct launch *launch, struct cj_error *err)
+static int change_cwd(const struct orders *orders, struct cj_error *err)
 {
-	const struct cj_plan *plan = launch->plan;
-	const char *name = plan->cwd			 ? plan->cwd
-			   : plan->facts.target.cwd.path ? plan->facts.target.cwd.path
-							 : "the target's";
+	const char *name = orders->cwd ? orders->cwd : orders->cwd_name;
 
-	if (!plan_has_step(plan, PART_CWD))
+	if (!orders_have(orders, PART_CWD))
 		return STEP_NOTHING;
 	cj_hint(err, "-w / begins at the root");
-	if ((plan->cwd ? chdir(plan->cwd) : fchdir(plan->facts.cwd_fd)) < 0)
+	if ((orders->cwd ? chdir(orders->cwd) : fchdir(orders->cwd_fd)) < 0)
 		return cj_fail(err, errno, "change directory to %s", name);
 	/* One outside of the root is a way out of the container, or into the host: CVE-2024-21626. */
 	return check_reachable(err, "directory", name);
 }
 
-static int set_small_things(const struct launch *launch, struct cj_error *err)
+static int set_small_things(const struct orders *orders, struct cj_error *err)
 {
-	const struct cj_plan *plan = launch->plan;
 	int r;
 
-	if (plan_has_step(plan, PART_UMASK))
-		(void)umask(plan->umask); /* can't fail */
-	if (plan_has_step(plan, PART_PERSONALITY) && personality(plan->personality) < 0)
-		return cj_fail(err, errno, "set personality %lx", plan->personality);
-	if (plan_has_step(plan, PART_TIMER_SLACK)) {
-		r = sys_prctl(PR_SET_TIMERSLACK, plan->timer_slack, 0);
+	if (orders_have(orders, PART_UMASK))
+		(void)umask(orders->umask); /* can't fail */
+	if (orders_have(orders, PART_PERSONALITY) && personality(orders->personality) < 0)
+		return cj_fail(err, errno, "set personality %lx", orders->personality);
+	if (orders_have(orders, PART_TIMER_SLACK)) {
+		r = sys_prctl(PR_SET_TIMERSLACK, orders->timer_slack, 0);
 		if (r < 0)
-			return cj_fail(err, -r, "set timer slack %lu", plan->timer_slack);
+			return cj_fail(err, -r, "set timer slack %lu", orders->timer_slack);
 	}
 	return 0;
 }
 
 /* Keys of the caller's session would be readable inside. Before a filter that denies keyctl. */
-static int new_keyring(const struct launch *launch, struct cj_error *err)
+static int new_keyring(const struct orders *orders, struct cj_error *err)
 {
 	(void)err;
-	if (!plan_has_step(launch->plan, PART_KEYRING))
+	if (!orders_have(orders, PART_KEYRING))
 		return STEP_NOTHING;
 	return keyring_new_session();
 }
 
-static int bound_capabilities(const struct launch *launch, struct cj_error *err)
+static int bound_capabilities(const struct orders *orders, struct cj_error *err)
 {
 	int r;
 
-	if (!plan_has_step(launch->plan, PART_CAPABILITIES))
+	if (!orders_have(orders, PART_CAPABILITIES))
 		return STEP_NOTHING;
-	r = capabilities_bound(launch->plan->capabilities.bounding);
+	r = capabilities_bound(orders->capabilities.bounding);
 	if (r == 0) /* setresuid would take them all, those for the filter included */
 		r = sys_prctl(PR_SET_KEEPCAPS, 1, 0);
 	return r < 0 ? cj_fail(err, -r, "bound capabilities") : 0;
 }
 
-static int groups_inside(const struct launch *launch, struct cj_error *err)
+static int groups_inside(const struct orders *orders, struct cj_error *err)
 {
 	(void)err;
-	if (!plan_has_step(launch->plan, PART_GROUPS) || launch->plan->groups_before_join)
+	if (!orders_have(orders, PART_GROUPS) || orders->groups_before_join)
 		return STEP_NOTHING;
-	return set_groups(launch);
+	return set_groups(orders);
 }
 
-static int set_ids(const struct launch *launch, struct cj_error *err)
+static int set_ids(const struct orders *orders, struct cj_error *err)
 {
-	const uid_t *uid = launch->plan->uid;
-	const gid_t *gid = launch->plan->gid;
+	const uid_t *uid = orders->uid;
+	const gid_t *gid = orders->gid;
 	int r;
 
-	if (!plan_has_step(launch->plan, PART_IDS))
+	if (!orders_have(orders, PART_IDS))
 		return STEP_NOTHING;
 	for (int i = 0; i < 3; i++)
 		if (uid[i] == (uid_t)-1 || gid[i] == (gid_t)-1)
@@ -322,24 +317,24 @@ static int set_ids(const struct launch *launch, struct cj_error *err)
 	return 0;
 }
 
-static bool stage_loads_seccomp(const struct cj_plan *plan)
+static bool stage_loads_seccomp(const struct orders *orders)
 {
-	return plan->load_seccomp && !plan->seccomp_last;
+	return orders->load_seccomp && !orders->seccomp_last;
 }
 
 /* What loading a filter without no_new_privs wants, and the target may not have. */
-static uint64_t extra_capabilities(const struct cj_plan *plan)
+static uint64_t extra_capabilities(const struct orders *orders)
 {
-	return stage_loads_seccomp(plan) && !plan->no_new_privs ? CAPABILITY(CAP_SYS_ADMIN) : 0;
+	return stage_loads_seccomp(orders) && !orders->no_new_privs ? CAPABILITY(CAP_SYS_ADMIN) : 0;
 }
 
-static int take_capabilities(const struct launch *launch, struct cj_error *err)
+static int take_capabilities(const struct orders *orders, struct cj_error *err)
 {
-	const struct capability_sets *sets = &launch->plan->capabilities;
-	uint64_t extra = extra_capabilities(launch->plan);
+	const struct capability_sets *sets = &orders->capabilities;
+	uint64_t extra = extra_capabilities(orders);
 	int r;
 
-	if (!plan_has_step(launch->plan, PART_CAPABILITIES))
+	if (!orders_have(orders, PART_CAPABILITIES))
 		return STEP_NOTHING;
 	r = capabilities_set(sets->inheritable, sets->permitted | extra, sets->effective | extra);
 	if (r == 0)
@@ -347,10 +342,10 @@ static int take_capabilities(const struct launch *launch, struct cj_error *err)
 	return r < 0 ? cj_fail(err, -r, "set capabilities") : 0;
 }
 
-static int arrange_stdio(const struct launch *launch, struct cj_error *err)
+static int arrange_stdio(const struct orders *orders, struct cj_error *err)
 {
 	for (int i = 0; i < 3; i++) {
-		int r = launch->stdio[i] == i ? fcntl(i, F_SETFD, 0) : dup2(launch->stdio[i], i);
+		int r = orders->stdio[i] == i ? fcntl(i, F_SETFD, 0) : dup2(orders->stdio[i], i);
 
 		if (r < 0)
 			return cj_fail(err, errno, "set up fd %d", i);
@@ -359,53 +354,53 @@ static int arrange_stdio(const struct launch *launch, struct cj_error *err)
 }
 
 /* Leaves 0 to 2 and the two pipes, both above and closed by execve. CVE-2024-21626 */
-static int close_others(const struct launch *launch, struct cj_error *err)
+static int close_others(const struct orders *orders, struct cj_error *err)
 {
-	int r = sys_close_all_but(3, launch->report, launch->life);
+	int r = sys_close_all_but(3, orders->report, orders->life);
 
 	return r < 0 ? cj_fail(err, -r, "close the caller's files") : STEP_NOTHING;
 }
 
 /* The limit on files comes when no more of them have to be made. */
-static int limit_files(const struct launch *launch, struct cj_error *err)
+static int limit_files(const struct orders *orders, struct cj_error *err)
 {
-	const struct rlimit64 *limit = &launch->plan->limits.of[RLIMIT_NOFILE];
+	const struct rlimit64 *limit = &orders->limits.of[RLIMIT_NOFILE];
 	int r;
 
-	if (!(launch->plan->set_limits >> RLIMIT_NOFILE & 1))
+	if (!(orders->set_limits >> RLIMIT_NOFILE & 1))
 		return STEP_NOTHING;
 	r = sys_prlimit(0, RLIMIT_NOFILE, limit, NULL);
 	return r < 0 ? cj_fail(err, -r, "set limit nofile") : 0;
 }
 
-int load_seccomp(const struct launch *launch, struct cj_error *err)
+int load_seccomp(const struct orders *orders, struct cj_error *err)
 {
-	int r = seccomp_install_all(&launch->plan->facts.seccomp);
+	int r = seccomp_install_all(&orders->seccomp);
 
 	return r < 0 ? cj_fail(err, -r, "load the seccomp filter") : 0;
 }
 
 /* commit_creds() makes us as dumpable as fs.suid_dumpable says. Before a filter may deny prctl. */
-static int filter(const struct launch *launch, struct cj_error *err)
+static int filter(const struct orders *orders, struct cj_error *err)
 {
 	int r = sys_prctl(PR_SET_DUMPABLE, 0, 0);
 
 	if (r < 0)
 		return cj_fail(err, -r, "hide from other processes");
-	if (launch->plan->no_new_privs) {
+	if (orders->no_new_privs) {
 		r = sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0);
 		if (r < 0)
 			return cj_fail(err, -r, "set no_new_privs");
 	}
-	return stage_loads_seccomp(launch->plan) ? load_seccomp(launch, err) : STEP_NOTHING;
+	return stage_loads_seccomp(orders) ? load_seccomp(orders, err) : STEP_NOTHING;
 }
 
-static int drop_extra_capabilities(const struct launch *launch, struct cj_error *err)
+static int drop_extra_capabilities(const struct orders *orders, struct cj_error *err)
 {
-	const struct capability_sets *sets = &launch->plan->capabilities;
+	const struct capability_sets *sets = &orders->capabilities;
 	int r;
 
-	if (!plan_has_step(launch->plan, PART_CAPABILITIES) || !extra_capabilities(launch->plan))
+	if (!orders_have(orders, PART_CAPABILITIES) || !extra_capabilities(orders))
 		return STEP_NOTHING;
 	r = capabilities_set(sets->inheritable, sets->permitted, sets->effective);
 	return r < 0 ? cj_fail(err, -r, "set capabilities") : 0;
@@ -415,17 +410,17 @@ static int drop_extra_capabilities(const struct launch *launch, struct cj_error 
  * The child has a session of its own from its first moment: in the caller's, somebody who traces it
  * there could open the caller's terminal by /dev/tty, or kill the caller's process group.
  */
-static int leave_session(const struct launch *launch, struct cj_error *err)
+static int leave_session(const struct orders *orders, struct cj_error *err)
 {
-	(void)launch;
+	(void)orders;
 	(void)err;
 	return setsid() < 0 ? -errno : STEP_NOTHING; /* glibc's is the plain call */
 }
 
 /* The memory is a copy of the caller's, and in the child the container may read it till execve. */
-static int forget_environment(const struct launch *launch, struct cj_error *err)
+static int forget_environment(const struct orders *orders, struct cj_error *err)
 {
-	(void)launch;
+	(void)orders;
 	(void)err;
 	for (char **entry = environ; entry && *entry; entry++)
 		for (char *at = *entry; *at; at++)
@@ -434,10 +429,10 @@ static int forget_environment(const struct launch *launch, struct cj_error *err)
 }
 
 /* Who the child is we tell where the child can't write: it may be made to say anything. */
-static int keep_from_child(const struct launch *launch, struct cj_error *err)
+static int keep_from_child(const struct orders *orders, struct cj_error *err)
 {
 	(void)err;
-	return madvise(launch->shared, sizeof(*launch->shared), MADV_DONTFORK) < 0 ? -errno
+	return madvise(orders->shared, sizeof(*orders->shared), MADV_DONTFORK) < 0 ? -errno
 										   : STEP_NOTHING;
 }
 
@@ -477,24 +472,24 @@ static const char *clone_failure(int r)
 			    : "make the command's process";
 }
 
-_Noreturn void stage_main(const struct launch *launch)
+_Noreturn void stage_main(const struct orders *orders)
 {
 	struct cj_error err = CJ_ERROR_INIT;
 	pid_t pid;
 
-	steps_run(first_steps, ELEMENTS(first_steps), launch);
-	steps_run(settle_steps, n_settle_steps, launch);
-	steps_run(stage_steps, ELEMENTS(stage_steps), launch);
+	steps_run(first_steps, ELEMENTS(first_steps), orders);
+	steps_run(settle_steps, n_settle_steps, orders);
+	steps_run(stage_steps, ELEMENTS(stage_steps), orders);
 	/* Not clone3: Docker's filter answers ENOSYS, older ones EPERM. */
-	pid = sys_clone(CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, &launch->shared->child);
+	pid = sys_clone(CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, &orders->shared->child);
 	if (pid == 0)
-		child_main(launch);
+		child_main(orders);
 	if (pid < 0) {
 		if (pid == -EAGAIN)
 			cj_hint(&err,
 				"a limit of processes is reached: pids.max of a cgroup, or nproc");
 		(void)cj_fail(&err, -pid, "%s", clone_failure(pid));
-		report_send(launch->report, REPORT_ERROR, &err);
+		report_send(orders->report, REPORT_ERROR, &err);
 		_exit(1);
 	}
 	_exit(0);

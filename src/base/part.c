@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/part.h"
+#include "base/part.h"
 
 #include <errno.h>
 #include <string.h>

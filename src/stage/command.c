@@ -12,22 +12,22 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "lib/report.h"
-#include "lib/stage.h"
+#include "stage/report.h"
+#include "stage/stage.h"
 #include "sys/syscalls.h"
 
 /* The stage has left the caller's session; this one is the command's, with it as the leader. */
-static int new_session(const struct launch *launch, struct cj_error *err)
+static int new_session(const struct orders *orders, struct cj_error *err)
 {
-	(void)launch;
+	(void)orders;
 	(void)err;
 	return setsid() < 0 ? -errno : STEP_NOTHING;
 }
 
-static int take_terminal(const struct launch *launch, struct cj_error *err)
+static int take_terminal(const struct orders *orders, struct cj_error *err)
 {
 	(void)err;
-	if (!launch->terminal)
+	if (!orders->terminal)
 		return STEP_NOTHING;
 	return ioctl(0, TIOCSCTTY, 0) < 0 ? -errno : 0;
 }
@@ -36,50 +36,50 @@ static int take_terminal(const struct launch *launch, struct cj_error *err)
  * setresuid clears the parent death signal, so it's set when the ids are final. It doesn't tell of a
  * parent that ended before, and getppid() is 0 in here: the life pipe tells.
  */
-static int follow_supervisor(const struct launch *launch, struct cj_error *err)
+static int follow_supervisor(const struct orders *orders, struct cj_error *err)
 {
 	char byte;
 	int r;
 
 	(void)err;
-	if (!launch->threaded) {
+	if (!orders->threaded) {
 		r = sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0);
 		if (r < 0)
 			return r;
 	}
 	/* Not poll(2): it wants a limit of open files above 0. The stage has made it non-blocking. */
-	if (io_read(launch->life, &byte, 1) == 0)
+	if (io_read(orders->life, &byte, 1) == 0)
 		_exit(1);
 	return STEP_NOTHING;
 }
 
-static int hide(const struct launch *launch, struct cj_error *err)
+static int hide(const struct orders *orders, struct cj_error *err)
 {
-	(void)launch;
+	(void)orders;
 	(void)err;
 	return sys_prctl(PR_SET_DUMPABLE, 0, 0) ?: STEP_NOTHING;
 }
 
-static int unblock_signals(const struct launch *launch, struct cj_error *err)
+static int unblock_signals(const struct orders *orders, struct cj_error *err)
 {
-	(void)launch;
+	(void)orders;
 	(void)err;
 	return sys_sigprocmask_set(0) ?: STEP_NOTHING;
 }
 
 /* The last word before execve: if we end without another, it was the command that ran. */
-static int announce(const struct launch *launch, struct cj_error *err)
+static int announce(const struct orders *orders, struct cj_error *err)
 {
 	(void)err;
-	report_send(launch->report, REPORT_EXECUTE, NULL);
+	report_send(orders->report, REPORT_EXECUTE, NULL);
 	return STEP_NOTHING;
 }
 
 /* A filter that would hinder us before: plan_check_seccomp() says when this may be. */
-static int confine(const struct launch *launch, struct cj_error *err)
+static int confine(const struct orders *orders, struct cj_error *err)
 {
-	return launch->plan->load_seccomp && launch->plan->seccomp_last ? load_seccomp(launch, err)
-									: STEP_NOTHING;
+	return orders->load_seccomp && orders->seccomp_last ? load_seccomp(orders, err)
+							    : STEP_NOTHING;
 }
 
 static const struct step child_steps[] = {
@@ -102,16 +102,16 @@ static bool exists(const char *path)
  * Tries each path, as execvp(3) does but for one thing: a file that the kernel can't execute isn't
  * given to a shell. Returns the errno to report; `*ret_path` is what it is about.
  */
-static int execute(const struct cj_plan *plan, const char **ret_path)
+static int execute(const struct orders *orders, const char **ret_path)
 {
 	int worst = ENOENT;
 
-	for (size_t i = 0; i < plan->n_candidates; i++) {
-		const struct candidate *candidate = &plan->candidates[i];
+	for (size_t i = 0; i < orders->n_candidates; i++) {
+		const struct candidate *candidate = &orders->candidates[i];
 
 		if (candidate->argv0)
-			plan->argv[0] = candidate->argv0;
-		(void)execve(candidate->path, plan->argv, plan->env);
+			orders->argv[0] = candidate->argv0;
+		(void)execve(candidate->path, orders->argv, orders->env);
 		if (errno == ENOENT && exists(candidate->path)) {
 			*ret_path = candidate->path;
 			return ELIBBAD; /* the program is there, its interpreter isn't */
@@ -133,11 +133,12 @@ static bool is_directory(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static void describe(int code, const char *path, const struct cj_plan *plan, struct cj_error *err)
+static void describe(int code, const char *path, const struct orders *orders, struct cj_error *err)
 {
 	if (code == ENOENT) {
 		err->status = 127;
-		(void)cj_fail(err, code, "execute %s", plan->command[0] ? plan->command : "\"\"");
+		(void)cj_fail(err, code, "execute %s",
+			      orders->command[0] ? orders->command : "\"\"");
 	} else {
 		err->status = 126;
 		if (code == EACCES && is_directory(path))
@@ -147,15 +148,15 @@ static void describe(int code, const char *path, const struct cj_plan *plan, str
 	}
 }
 
-_Noreturn void child_main(const struct launch *launch)
+_Noreturn void child_main(const struct orders *orders)
 {
 	struct cj_error err = CJ_ERROR_INIT;
-	const char *path = launch->plan->command;
+	const char *path = orders->command;
 	int code;
 
-	steps_run(child_steps, ELEMENTS(child_steps), launch);
-	code = execute(launch->plan, &path);
-	describe(code, path, launch->plan, &err);
-	report_send(launch->report, REPORT_ERROR, &err);
+	steps_run(child_steps, ELEMENTS(child_steps), orders);
+	code = execute(orders, &path);
+	describe(code, path, orders, &err);
+	report_send(orders->report, REPORT_ERROR, &err);
 	_exit(1);
 }

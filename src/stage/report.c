@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/report.h"
+#include "stage/report.h"
 
 #include <errno.h>
 

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * All that stage and child have to know: the plan, boiled down to what is still to be done.
+ *
+ * Whoever can read the child's memory (a container with CAP_SYS_PTRACE can, until execve) can read
+ * this. So there is nothing in it but what the command gets anyway, what the target is, and numbers
+ * of files that are closed by then.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/part.h"
+#include "sys/capabilities.h"
+#include "sys/namespace.h"
+#include "sys/process.h"
+#include "sys/seccomp.h"
+#include "sys/syscalls.h"
+
+/* A page that supervisor and stage share, and the child doesn't have. */
+struct shared {
+	pid_t child; /* written by the kernel at clone(2), before the child runs; 0 until then */
+};
+
+struct order_cgroup {
+	const char *name;      /* "memory", "unified" */
+	const char *directory; /* for messages */
+	int fd;		       /* the directory (v2) or cgroup.procs; -EBADF: left out */
+	bool unified;
+	bool try_only; /* a failure is a warning */
+	bool own;
+};
+
+/* One path to try with execve(2). */
+struct candidate {
+	char *path;
+	char *argv0; /* NULL: argv[0] as it is */
+};
+
+struct orders {
+	bool terminal; /* stdio[0] is the slave of a pty: controlling terminal */
+	bool threaded; /* the caller has threads: no parent death signal */
+	bool verbose;  /* report each step */
+
+	/* Files. The stage closes all but the two pipes before it makes the child. */
+	int target;	 /* pidfd */
+	int target_proc; /* /proc/PID, ours */
+	int root_fd, cwd_fd;
+	int report;   /* write end */
+	int report_r; /* the supervisor's end, closed first of all; -EBADF: not there */
+	int life;     /* read end, non-blocking */
+	int life_w;   /* as report_r */
+	int stdio[3]; /* what becomes 0, 1, 2: above 2, or the number itself */
+	struct shared *shared;
+
+	uint32_t steps; /* 1 << part: those that are to be taken */
+
+	struct order_cgroup *cgroups;
+	size_t n_cgroups;
+	bool attach_unified; /* it isn't born in its v2 cgroup */
+
+	struct limits limits;
+	uint32_t set_limits;	    /* 1 << resource */
+	struct rlimit64 own_nofile; /* the caller's */
+	int oom_score_adj;
+	unsigned int core_filter;
+	struct scheduling sched;
+	bool may_schedule; /* CAP_SYS_NICE, for a hint */
+	int nice;
+	int ioprio;
+	struct affinity affinity;
+	struct label label;
+
+	int join_flags; /* CLONE_NEW… of all namespaces to join */
+	bool join[NAMESPACE_KINDS];
+	const char *root;      /* a path within the target's root; NULL: the root itself */
+	const char *cwd;       /* a path; NULL: by cwd_fd */
+	const char *root_name; /* for messages */
+	const char *cwd_name;
+	unsigned int umask;
+	unsigned long personality;
+	unsigned long timer_slack;
+
+	uid_t uid[4]; /* as the user namespace that the command will be in numbers them */
+	gid_t gid[4];
+	const gid_t *groups;
+	size_t n_groups;
+	bool groups_before_join; /* set by our numbers, before the user namespace is joined */
+	struct capability_sets capabilities;
+	bool no_new_privs;
+	bool load_seccomp; /* by the stage, right before it makes the child */
+	bool seccomp_last; /* by the child, right before execve: it would hinder us earlier */
+	struct seccomp_programs seccomp;
+
+	char **env;		      /* NULL-ended, as execve takes it */
+	char **argv;		      /* NULL-ended */
+	struct candidate *candidates; /* in this order, as execvp(3) does */
+	size_t n_candidates;
+	const char *command; /* what was asked for, for messages */
+};
+
+static inline bool orders_have(const struct orders *orders, enum part part)
+{
+	return orders->steps >> part & 1;
+}
