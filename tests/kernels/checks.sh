@@ -325,19 +325,25 @@ version() {
 	uname -r | awk -F '[.-]' '{ print $1 * 1000 + $2 }'
 }
 
-# The command may be a way to our file for a root that is the file's owner.
+# The command may be a way to the file of what became it. That's never ours.
 our_own_file_is_out_of_reach() {
 	start --namespaces all,-user
 	sum=$(sha256sum /bin/conjoin)
+	run "$pid" /proc/self/exe && fail "the stage's program ran as a command"
+	[ $? = 1 ] || fail "it isn't the stage's program that ran"
+	[ "$(sha256sum /bin/conjoin)" = "$sum" ] || fail "the file is another"
+}
+
+# Where nothing may be executed from memory our own file is what the command could lead to.
+our_own_file_is_sealed_without_programs_in_memory() {
+	[ -e /proc/sys/vm/memfd_noexec ] || skip "no vm.memfd_noexec here (6.3)"
+	start --namespaces all,-user
+	sum=$(sha256sum /bin/conjoin)
+	echo 2 >/proc/sys/vm/memfd_noexec
 	hold "$pid"
+	echo 0 >/proc/sys/vm/memfd_noexec
 	exe=$(readlink "/proc/$supervisor/exe")
-	form=/
-	[ "$(version)" -ge 5012 ] || form='/memfd:conjoin*' # no mount_setattr(2)
-	# shellcheck disable=SC2254 # a pattern
-	case $exe in
-	$form) ;;
-	*) fail "$exe isn't $form" ;;
-	esac
+	[ "$exe" = / ] || fail "$exe isn't the clone"
 	# Not busy any more afterwards: an open fd is all that an attacker needs.
 	exec 4<"/proc/$supervisor/exe"
 	kill "$supervisor"
@@ -457,6 +463,7 @@ for name in the_container_differs_from_us_in_all_kinds_of_namespaces \
 	an_ordinary_user_cant_enter_roots_container \
 	handles_have_the_form_of_this_kernel \
 	our_own_file_is_out_of_reach \
+	our_own_file_is_sealed_without_programs_in_memory \
 	streams_are_inherited \
 	closed_streams_do_no_harm \
 	a_pty_is_the_containers \
