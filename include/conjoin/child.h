@@ -76,7 +76,8 @@ struct cj_child;
  *	ETIMEDOUT	a step took more than 30 seconds (a file system that doesn't answer)
  *	others		of the step that the text names; see setns(2), clone3(2), cgroups(7)
  *
- * The caller must not have SIGCHLD ignored. May be called from any thread (see `threaded`); no
+ * The caller must not have SIGCHLD ignored. Two processes tell their end by it, the command and a
+ * helper before; nobody in the caller may wait for just any child meanwhile. May be called from any thread (see `threaded`); no
  * thread of the caller changes namespaces, ids or signal dispositions.
  */
 int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, struct cj_child **ret,

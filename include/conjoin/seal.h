@@ -23,7 +23,8 @@ extern "C" {
  * Returns 0 when nothing is to be done: the file is on a read-only mount or sealed already, or the
  * target's user namespace doesn't map its owner and nobody else may write to it. Otherwise the
  * process starts again with `argv` and `envp` and this call doesn't return, unless it fails. So
- * call it while the process is single-threaded and has done nothing that can't be done twice. `target` may be NULL: then it is sealed whatever the target.
+ * call it while ids, capabilities and securebits are as the process was started with (they may not
+ * outlive an execve: EPERM then), and while the process is single-threaded and has done nothing that can't be done twice. `target` may be NULL: then it is sealed whatever the target.
  *
  * Afterwards /proc/self/exe reads "/": take paths from it before. execveat(2), open_tree(2),
  * memfd_create(2).

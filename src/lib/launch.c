@@ -5,12 +5,10 @@
  * The sequence of all three processes stands in stage.h.
  */
 #include <errno.h>
-#include <linux/securebits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -111,10 +109,22 @@ static int make_stage(struct starting *s, struct cj_error *err)
 	close_fd(&s->report_w);
 	if (s->stage > 0)
 		return 0;
+	/* Emulators and filters may refuse to share memory as we do. */
+	if ((i < 0 || s->orders.attach_unified) && s->way == LAUNCH_PROGRAM)
+		return starting_fail_program(-s->stage, "make the stage process", err);
 	if (i < 0 || s->orders.attach_unified)
 		return cj_fail(err, -s->stage, "make the stage process");
 	cj_hint(err, "--cgroup keep stays in the caller's cgroups");
 	return cj_fail(err, -s->stage, "join unified cgroup %s", s->plan->cgroups[i].directory);
+}
+
+/* Is it an unreaped child of ours, so that its number is nobody else's? */
+static bool is_ours(int pidfd)
+{
+	siginfo_t info;
+
+	return pidfd >= 0 &&
+	       sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
 }
 
 /*
@@ -130,6 +140,10 @@ static int take_child(struct starting *s, struct cj_error *err)
 	s->child_fd = sys_pidfd_open(pid, 0);
 	if (s->child_fd < 0)
 		return cj_fail(err, -s->child_fd, "open the command's process");
+	if (!is_ours(s->child_fd)) { /* somebody in the caller waits for any child, and was quick */
+		close_fd(&s->child_fd);
+		return cj_fail(err, ECHILD, "keep hold of the command's process");
+	}
 	s->child = pid;
 	return 0;
 }
@@ -240,26 +254,35 @@ static int listen_to_end(struct starting *s, struct cj_error *err)
 	return r < 0 ? r : 0;
 }
 
-/* What ended a process of ours. It's a zombie that its tracer, if it has one, may keep from us. */
-static int end_signal(int pidfd)
+/*
+ * What ended a process of ours: a signal, or an exit status. It's a zombie that its tracer, if it has
+ * one, may keep from us.
+ */
+static void find_end(int pidfd, int *ret_signal, int *ret_status)
 {
 	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
 	siginfo_t info = {.si_pid = 0};
 
+	*ret_signal = *ret_status = 0;
 	if (poll(&ended, 1, SLICE_MS) <= 0 ||
-	    sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
-		return 0;
-	return info.si_pid && info.si_code != CLD_EXITED ? info.si_status : 0;
+	    sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 ||
+	    !info.si_pid)
+		return;
+	*(info.si_code == CLD_EXITED ? ret_status : ret_signal) = info.si_status;
 }
 
 /* The pipe ended and no step said why. */
 static int silent_end(struct starting *s, struct cj_error *err)
 {
 	const char *who = s->child > 0 ? "command" : "stage";
-	int signal = end_signal(s->child > 0 ? s->child_fd : s->stage_fd);
+	int signal, status;
 
+	find_end(s->child > 0 ? s->child_fd : s->stage_fd, &signal, &status);
 	if (pidref_verify(&s->plan->target->ref) < 0)
 		return cj_fail(err, ESRCH, "start the command: the target has ended");
+	/* Of the stage's program before it had its orders, and so a way to report. */
+	if (s->child <= 0 && status > 0 && s->way == LAUNCH_PROGRAM)
+		return cj_fail(err, status, "start the stage process");
 	if (signal == 0)
 		return cj_fail(err, EPROTO,
 			       "start the command: the %s process doesn't say what became "
@@ -295,15 +318,15 @@ static int see_it_run(struct starting *s, struct cj_error *err)
 	if (s->failure.code)
 		return take_failure(s, err);
 	if (s->program.failure)
-		return cj_fail(err, ENOEXEC, "execute the stage program");
+		return starting_fail_program(s->program.failure, "execute the stage program", err);
 	if (s->child <= 0 || !s->executes)
 		return silent_end(s, err);
 	return 0;
 }
 
 /*
- * In a frozen v1 cgroup SIGKILL takes effect after thawing: out of it, then. By number, but both are
- * ours and not waited for.
+ * In a frozen v1 cgroup SIGKILL takes effect after thawing: out of it, then. By number, if nobody has
+ * waited for them.
  */
 static void thaw(const struct starting *s)
 {
@@ -318,9 +341,9 @@ static void thaw(const struct starting *s)
 	fd = cgroup_open_procs(directory);
 	if (fd < 0)
 		return;
-	if (s->stage > 0)
+	if (is_ours(s->stage_fd))
 		(void)cgroup_attach(fd, s->stage);
-	if (s->child > 0)
+	if (is_ours(s->child_fd))
 		(void)cgroup_attach(fd, s->child);
 }
 
@@ -415,35 +438,25 @@ static int launch(struct cj_plan *plan, const struct cj_launch_options *options,
 	return 0;
 }
 
-static bool root_is_nobody_special(void)
-{
-	int bits = sys_prctl(PR_GET_SECUREBITS, 0, 0);
-
-	return bits < 0 || bits & SECBIT_NOROOT;
-}
-
-/* Would execve take rights away that the stage needs? It leaves them to root, and ambient ones. */
-static bool execve_keeps_rights(const struct cj_plan *plan)
-{
-	const struct proc_status *ours = &plan->facts.ours.status;
-
-	return (ours->uid[1] == 0 && !root_is_nobody_special()) ||
-	       (ours->permitted & ~ours->ambient) == 0;
-}
-
 int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, struct cj_child **ret,
 	      struct cj_error *err)
 {
+	const struct proc_status *ours = &plan->facts.ours.status;
+	const struct capability_sets sets = {ours->inheritable, ours->permitted, ours->effective,
+					     ours->bounding, ours->ambient};
 	struct cj_error first = CJ_ERROR_INIT;
 	int r = -ENOEXEC;
 
 	starting_log_plan(plan, options);
-	if (stage_program_size > 0 && execve_keeps_rights(plan))
+	if (stage_program_size > 0 && capabilities_survive_execve(ours->uid[1], &sets))
 		r = launch(plan, options, LAUNCH_PROGRAM, ret, &first);
 	else
-		(void)cj_fail(&first, ENOEXEC, "execute the stage program");
+		(void)cj_fail(&first, ENOEXEC, "execute the stage program (%s)",
+			      stage_program_size > 0 ? "our capabilities wouldn't outlive that"
+						     : "not on this architecture");
 	if (r == -ENOEXEC && !first.status)
-		cj_hint(&first, "cj_seal_self() makes it safe to go without");
+		cj_hint(&first, "cj_seal_self(), before rights are given up, makes it safe to go "
+				"without");
 	if (r == -ENOEXEC && !first.status && !seal_is_needed(plan->target))
 		return launch(plan, options, LAUNCH_COPY, ret, err);
 	if (r < 0 && err && err->code == 0)

@@ -15,6 +15,7 @@
 #include "lib/starting.h"
 #include "lib/target.h"
 #include "stage/packed.h"
+#include "sys/executable.h"
 
 static int order_cgroups(struct starting *s, struct cj_error *err)
 {
@@ -90,7 +91,6 @@ int starting_order(struct starting *s, struct cj_error *err)
 	to->steps = plan->steps;
 	to->target = plan->target->ref.fd;
 	to->target_proc = plan->target->ref.proc;
-	to->shared = s->shared;
 	to->report = s->report_w;
 	to->report_r = s->report_r;
 	to->life = s->life_r;
@@ -270,6 +270,12 @@ int starting_pack(struct starting *s, struct cj_error *err)
 	pack_orders(&pack, &s->orders);
 	if (pack.failed)
 		return cj_fail(err, ENOMEM, "start the command");
+	if (s->shared_fd < 0) {
+		int r = memory_file(&s->shared_fd, PACKED_AT + pack.size);
+
+		if (r < 0)
+			return starting_fail_program(-r, "make a file in memory", err);
+	}
 	for (size_t done = 0; done < pack.size;) {
 		ssize_t n = pwrite(s->shared_fd, pack.bytes + done, pack.size - done,
 				   (off_t)(PACKED_AT + done));

@@ -166,24 +166,31 @@ static int place_stdio(struct starting *s, int number, struct cj_error *err)
 	return 0;
 }
 
-/* By a file, where it's a program: that can't inherit a mapping. */
+int starting_fail_program(int code, const char *what, struct cj_error *err)
+{
+	switch (code) {
+	case EPERM:
+	case EACCES:
+	case ENOSYS:
+	case EINVAL:
+	case ENOEXEC:
+	case EOPNOTSUPP:
+	case EFBIG:
+		return cj_fail(err, ENOEXEC, "%s (%s)", what, strerror(code));
+	default: /* of the moment: short of files, of memory */
+		return cj_fail(err, code, "%s", what);
+	}
+}
+
+/* By the file of the orders, where it's a program: that can't inherit a mapping. */
 static int share_memory(struct starting *s, struct cj_error *err)
 {
-	bool by_file = s->way == LAUNCH_PROGRAM;
-	int r = by_file ? memory_file(&s->shared_fd, sizeof(*s->shared)) : 0;
-	void *page;
+	void *page = mmap(NULL, sizeof(*s->shared), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | (s->shared_fd < 0 ? MAP_ANONYMOUS : 0), s->shared_fd, 0);
 
-	if (r < 0)
-		return cj_fail(err, ENOEXEC, "make a file in memory");
-	if (by_file)
-		r = above_stdio(&s->shared_fd);
-	if (r < 0)
-		return cj_fail(err, -r, "share memory with the stage process");
-	page = mmap(NULL, sizeof(*s->shared), PROT_READ | PROT_WRITE,
-		    MAP_SHARED | (by_file ? 0 : MAP_ANONYMOUS), s->shared_fd, 0);
 	if (page == MAP_FAILED)
 		return cj_fail(err, errno, "share memory with the stage process");
-	s->shared = page;
+	s->shared = s->orders.shared = page;
 	return 0;
 }
 
@@ -193,19 +200,25 @@ static void keep(struct starting *s, int fd)
 		s->kept[s->program.n_keep++] = fd;
 }
 
-static int prepare_program(struct starting *s, struct cj_error *err)
+static int make_program(struct starting *s, struct cj_error *err)
 {
 	int r = executable_make(stage_program, stage_program_size);
 
 	if (r < 0)
-		return cj_fail(err, ENOEXEC, "make the stage program");
+		return starting_fail_program(-r, "make the stage program", err);
 	s->program.fd = r;
 	r = above_stdio(&s->program.fd);
+	return r < 0 ? cj_fail(err, -r, "make the stage program") : starting_pack(s, err);
+}
+
+static int prepare_program(struct starting *s, struct cj_error *err)
+{
+	int r = make_program(s, err);
+
+	if (r == 0)
+		r = above_stdio(&s->shared_fd);
 	if (r < 0)
-		return cj_fail(err, -r, "make the stage program");
-	r = starting_pack(s, err);
-	if (r < 0)
-		return r;
+		return cj_fail(err, -r, "pass the orders to the stage process");
 	(void)format_safe(s->program_number, sizeof(s->program_number), "%d", s->shared_fd);
 	s->program_argv[0] = s->program_number;
 	s->program.argv = s->program_argv;
@@ -246,14 +259,11 @@ int starting_prepare(struct starting *s, struct cj_error *err)
 		r = make_pipe(&s->life_r, &s->life_w, err);
 	if (r == 0 && fcntl(s->life_r, F_SETFL, O_NONBLOCK) < 0)
 		r = cj_fail(err, errno, "make a pipe");
-	if (r == 0)
-		r = share_memory(s, err);
 	for (int i = 0; i < 3 && r == 0; i++)
 		r = place_stdio(s, i, err);
-	if (r < 0)
-		return r;
-	r = starting_order(s, err);
+	if (r == 0)
+		r = starting_order(s, err);
 	if (r == 0 && s->way == LAUNCH_PROGRAM)
 		r = prepare_program(s, err);
-	return r;
+	return r < 0 ? r : share_memory(s, err);
 }

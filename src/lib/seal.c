@@ -2,9 +2,11 @@
 #include "lib/seal.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "lib/target.h"
+#include "sys/capabilities.h"
 #include "sys/executable.h"
 #include "sys/idmap.h"
 #include "sys/namespace.h"
@@ -41,12 +43,16 @@ bool seal_is_needed(const struct cj_target *target)
 int cj_seal_self(const struct cj_target *target, char *const *argv, char *const *envp,
 		 struct cj_error *err)
 {
+	struct capability_sets sets;
 	int r = executable_is_sealed();
 
 	if (r < 0)
 		return cj_fail(err, -r, "look at our own executable");
 	if (r > 0 || is_out_of_reach(target))
 		return 0;
+	if (capabilities_read_own(&sets) < 0 || !capabilities_survive_execve(geteuid(), &sets))
+		return cj_fail(err, EPERM,
+			       "seal our own executable: our capabilities wouldn't outlive that");
 	r = executable_run_clone(argv, envp);
 	/* No right to clone mounts, a kernel without it, or a file on a mount that isn't ours. */
 	if (r < 0)

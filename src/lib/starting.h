@@ -62,6 +62,12 @@ void starting_log_plan(struct cj_plan *plan, const struct cj_launch_options *opt
 /* Everything before there is a stage: checks, cgroups and pipes opened, stdio placed. launch_prepare.c */
 int starting_prepare(struct starting *s, struct cj_error *err);
 
+/*
+ * Something that the stage's program needs failed. ENOEXEC with the reason in words if that can't be had
+ * here at all, so that the other way is; else `code`. launch_prepare.c
+ */
+int starting_fail_program(int code, const char *what, struct cj_error *err);
+
 /* Fills in s->orders; and writes them to the shared file. launch_orders.c */
 int starting_order(struct starting *s, struct cj_error *err);
 int starting_pack(struct starting *s, struct cj_error *err);

@@ -25,9 +25,9 @@ struct shared {
 };
 
 struct order_cgroup {
-	const char *name;      /* "memory", "unified" */
-	const char *directory; /* for messages */
-	int fd;		       /* the directory (v2) or cgroup.procs; -EBADF: left out */
+	char *name;	 /* "memory", "unified" */
+	char *directory; /* for messages; the host's, and forgotten when it's joined */
+	int fd;		 /* the directory (v2) or cgroup.procs; -EBADF: left out */
 	bool unified;
 	bool try_only; /* a failure is a warning */
 	bool own;

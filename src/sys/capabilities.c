@@ -2,6 +2,7 @@
 #include "sys/capabilities.h"
 
 #include <errno.h>
+#include <linux/securebits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,16 @@ int capabilities_read_own(struct capability_sets *ret)
 	/* Only what is inheritable can be ambient. */
 	ret->ambient = ret->inheritable ? ask_each(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, true) : 0;
 	return 0;
+}
+
+bool capabilities_survive_execve(uid_t euid, const struct capability_sets *sets)
+{
+	int bits = sys_prctl(PR_GET_SECUREBITS, 0, 0);
+	uint64_t afterwards = sets->ambient;
+
+	if (euid == 0 && bits >= 0 && !(bits & SECBIT_NOROOT))
+		afterwards |= sets->bounding | sets->inheritable;
+	return (sets->permitted & ~afterwards) == 0;
 }
 
 int capabilities_set(uint64_t inheritable, uint64_t permitted, uint64_t effective)

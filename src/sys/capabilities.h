@@ -5,8 +5,10 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <conjoin/error.h>
 
@@ -34,6 +36,12 @@ void capabilities_format(uint64_t set, char *buf, size_t size);
 
 /* The calling thread's. */
 int capabilities_read_own(struct capability_sets *ret);
+
+/*
+ * Would the calling thread have its permitted set again after an execve of a plain program? Root gets it
+ * from the bounding set, others keep what is ambient. capabilities(7), "Transformation"
+ */
+bool capabilities_survive_execve(uid_t euid, const struct capability_sets *sets);
 
 /* Changing the calling thread's, from here on async-signal-safe: capabilities(7), capset(2), prctl(2). */
 int capabilities_set(uint64_t inheritable, uint64_t permitted, uint64_t effective);

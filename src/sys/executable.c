@@ -64,16 +64,9 @@ int executable_run_clone(char *const *argv, char *const *envp)
 	return r < 0 ? r : sys_execveat(tree, "", argv, envp, AT_EMPTY_PATH);
 }
 
-static int copy_self(int to)
+static int copy_self(int from, off_t size, int to)
 {
-	_cleanup_fd_ int from = open_self();
-	struct stat st;
-
-	if (from < 0)
-		return from;
-	if (fstat(from, &st) < 0)
-		return -errno;
-	for (off_t left = st.st_size; left > 0;) {
+	for (off_t left = size; left > 0;) {
 		ssize_t n = sendfile(to, from, NULL, (size_t)left);
 
 		if (n < 0 && errno == EINTR)
@@ -96,10 +89,23 @@ static int seal(int fd)
 	return 0;
 }
 
-/* A file in memory that may be executed. */
-static int make_file(void)
+/* Checked beforehand: a write beyond the limit isn't only an error, it's a SIGXFSZ. setrlimit(2) */
+static int check_size(size_t size)
 {
-	int fd = memfd_create("conjoin", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	struct rlimit64 limit;
+
+	return sys_prlimit(0, RLIMIT_FSIZE, NULL, &limit) == 0 && limit.rlim_cur < size ? -EFBIG
+											: 0;
+}
+
+/* A file in memory that may be executed, with room for that much. */
+static int make_file(size_t size)
+{
+	int fd = check_size(size);
+
+	if (fd < 0)
+		return fd;
+	fd = memfd_create("conjoin", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
 
 	if (fd < 0 && errno == EINVAL) /* MFD_EXEC */
 		fd = memfd_create("conjoin", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -108,12 +114,18 @@ static int make_file(void)
 
 int executable_run_copy(char *const *argv, char *const *envp)
 {
-	_cleanup_fd_ int fd = make_file();
+	_cleanup_fd_ int from = open_self(), fd = -EBADF;
+	struct stat st;
 	int r;
 
+	if (from < 0)
+		return from;
+	if (fstat(from, &st) < 0)
+		return -errno;
+	fd = make_file((size_t)st.st_size);
 	if (fd < 0)
 		return fd;
-	r = copy_self(fd);
+	r = copy_self(from, st.st_size, fd);
 	if (r < 0)
 		return r;
 	r = seal(fd);
@@ -124,8 +136,12 @@ int executable_run_copy(char *const *argv, char *const *envp)
 
 int memory_file(int *ret_fd, size_t size)
 {
-	_cleanup_fd_ int fd = memfd_create("conjoin-orders", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	_cleanup_fd_ int fd = -EBADF;
+	int r = check_size(size);
 
+	if (r < 0)
+		return r;
+	fd = memfd_create("conjoin-orders", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create("conjoin-orders", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
@@ -136,7 +152,7 @@ int memory_file(int *ret_fd, size_t size)
 
 int executable_make(const void *program, size_t size)
 {
-	_cleanup_fd_ int fd = make_file();
+	_cleanup_fd_ int fd = make_file(size);
 	int r = fd < 0 ? fd : io_write_all(fd, program, size);
 
 	if (r == 0)

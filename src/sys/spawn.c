@@ -30,7 +30,8 @@ static pid_t clone_process(int cgroup, int *ret_pidfd)
  * In the new process, which shares memory and errno with the caller: system calls only, and nothing
  * that a sanitizer would add.
  */
-__attribute__((no_sanitize("address", "undefined"), noreturn)) static void run_program(void *data)
+__attribute__((no_sanitize("address", "undefined", "thread"), noreturn)) static void
+run_program(void *data)
 {
 	struct spawn_program *program = data;
 	char *const no_environment[] = {NULL};

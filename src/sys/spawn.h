@@ -35,6 +35,7 @@ struct spawn_program {
  * As process_spawn(), but for a process that executes `program`. Until it does it shares the caller's
  * memory, so nothing is copied, however big the caller is; `program` must stay as long as that: until
  * the process has closed one of its close-on-exec files, or has ended. execveat(2)
+ * Unlike that of a copy its end raises SIGCHLD: execve sets that.
  *
  *	ENOSYS	not on this architecture
  */

@@ -6,6 +6,7 @@ step. docs/KERNEL.md has a row for each call."""
 import json
 import os
 import re
+import resource
 import sys
 
 import pytest
@@ -123,6 +124,7 @@ NO_PROGRAMS_FROM_MEMORY = [  # the last is what vm.memfd_noexec=2 does
     ["memfd_create=ENOSYS"],
     ["memfd_create=EPERM"],
     [f"memfd_create[1]&{MFD_EXEC:#x}:EACCES"],
+    ["clone3=ENOSYS", f"clone[0]={CLONE_VM | CLONE_PIDFD:#x}:EINVAL"],  # as emulators do
 ]
 
 
@@ -131,6 +133,26 @@ def test_the_program_runs_from_a_read_only_clone_of_its_file_without(rules, conj
     denied = Denied(conjoin, *rules)
     assert exe_of_supervisor(denied, rooted) == "/"
     assert_takes_on_everything(denied, rooted)
+
+
+@pytest.mark.parametrize("limit", [0, 10000, 61440])
+def test_a_limit_on_files_that_the_stages_program_doesnt_fit_does_no_harm(limit, conjoin, box):
+    """Writing beyond it is a SIGXFSZ, in memory as well."""
+    done = conjoin.exec(box, "echo", "ran", preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ran\n", "")
+
+
+@pytest.mark.parametrize("rule, reason", [
+    ("memfd_create=EMFILE", "Too many open files"), ("execveat=ENOMEM", "Cannot allocate memory"),
+])
+def test_what_fails_for_the_moment_is_no_reason_to_do_without(rule, reason, conjoin, rooted):
+    assert_failed(Denied(conjoin, rule).exec(rooted, "true"), 125, reason)
+
+
+def test_the_stages_program_that_dies_early_says_why(conjoin, box):
+    assert_failed(Denied(conjoin, "pread64=EIO").exec(box, "true"), 125, "start the stage process",
+                  "Input/output error")
 
 
 def test_the_stages_program_is_made_where_files_in_memory_have_no_flag_for_it(conjoin, rooted):
@@ -165,7 +187,8 @@ def test_no_seal_is_needed_where_the_programs_owner_isnt_mapped(rule, conjoin, b
     ([f"setns[1]={KINDS['net']:#x}:EPERM", "setns[1]&0x20000000:EPERM"], "namespace"),
     (["close_range=ENOSYS"], "close the caller's files"),
     (["keyctl=EPERM"], "make a session keyring"),
-    (["clone3=ENOSYS", f"clone[0]={CLONE_VM | CLONE_PIDFD:#x}:EPERM"], "make the stage process"),
+    (["clone3=ENOSYS", f"clone[0]={CLONE_VM | CLONE_PIDFD:#x}:EPERM",
+      f"clone[0]={CLONE_PIDFD:#x}:EPERM"], "make the stage process"),
     (["ioprio_get=ENOSYS"], "ioprio"),
     (["statx=ENOSYS"], "read the target's root"),
     (["fstatfs=ENOSYS"], "/proc"),

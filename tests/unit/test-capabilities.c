@@ -160,6 +160,26 @@ static void the_kernel_shows_the_sets_that_were_taken_on(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* What execve leaves: capabilities(7). The securebits of whoever runs the tests are the usual ones. */
+static void rights_that_would_not_outlive_execve_are_known(void **state)
+{
+	const uint64_t all = CAPABILITY(5) - 1, some = CAPABILITY(3);
+	struct capability_sets root = {.permitted = all, .bounding = all};
+	struct capability_sets user = {.permitted = some, .bounding = all};
+
+	(void)state;
+	assert_true(capabilities_survive_execve(0, &root));
+	root.bounding = all & ~some;
+	assert_false(capabilities_survive_execve(0, &root));
+	root.inheritable = some;
+	assert_true(capabilities_survive_execve(0, &root));
+	assert_false(capabilities_survive_execve(1000, &user));
+	user.inheritable = user.ambient = some;
+	assert_true(capabilities_survive_execve(1000, &user));
+	user.permitted = user.ambient = 0;
+	assert_true(capabilities_survive_execve(1000, &user));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +190,7 @@ int main(void)
 		cmocka_unit_test(a_set_is_cut_where_it_does_not_fit),
 		cmocka_unit_test(all_is_what_the_kernel_knows),
 		cmocka_unit_test(the_kernel_shows_the_sets_that_were_taken_on),
+		cmocka_unit_test(rights_that_would_not_outlive_execve_are_known),
 	};
 
 	return cmocka_run_group_tests_name("capabilities", tests, NULL, NULL);
