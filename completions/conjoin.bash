@@ -5,11 +5,12 @@
 # tools/check-options compares the options with those of the program.
 
 _conjoin_exec_flags='--privileged --clear-env --interactive --tty --no-tty --no-stdin --dry-run
+	--rootfs --detach
 	--json --verbose --debug --help'
 _conjoin_exec_values='--namespaces --cgroup --memory --cpus --pids-limit --root --workdir --user
 	--cap-add --cap-drop --no-new-privs --seccomp --bundle --label --skip --env --env-file
 	--rlimit --oom-score-adj --nice --scheduler --ioprio --affinity --umask --personality
-	--timer-slack --core-filter'
+	--timer-slack --core-filter --log --pid-file'
 _conjoin_parts='cgroups rlimits oom-score-adj core-filter scheduler nice ioprio affinity label
 	namespaces root cwd umask personality timer-slack keyring capabilities groups ids seccomp
 	no-new-privs environment'
@@ -48,7 +49,7 @@ _conjoin_value() {
 	--rlimit) _conjoin_words 'as= core= cpu= data= fsize= locks= memlock= msgqueue= nice=
 		nofile= nproc= rss= rtprio= rttime= sigpending= stack=' "$2" ;;
 	--env | -e) mapfile -t COMPREPLY < <(compgen -v -- "$2") ;;
-	--env-file | --bundle) _conjoin_files -f "$2" ;;
+	--env-file | --bundle | --log | --pid-file) _conjoin_files -f "$2" ;;
 	--workdir | -w | --root) ;; # the container's directories
 	*) ;;
 	esac
@@ -106,6 +107,37 @@ _conjoin_exec() {
 	fi
 }
 
+# The other commands: all operands are targets, but for a pattern of ps and signals.
+_conjoin_options() {
+	case $1 in
+	ps) echo '--all --engine --ns --output --noheadings --tree --json --graph --watch --help' ;;
+	inspect) echo '--output --noheadings --json --env --help' ;;
+	diff) echo '--only --all --env-values --noheadings --json --help' ;;
+	pids) echo '--inside --host --flat --output --noheadings --json --help' ;;
+	wait) echo '--timeout --help' ;;
+	kill) echo '--signal --list --help' ;;
+	esac
+}
+
+_conjoin_other() {
+	local verb=$1 cur=$2 before=$3
+
+	case $before in
+	--ns) _conjoin_words 'mnt= uts= ipc= pid= net= user= cgroup= time=' "$cur" ;;
+	--signal | -s) _conjoin_words "$(kill -l | tr '\t' '\n' | sed -n 's/.*) SIG//p')" "$cur" ;;
+	--only) _conjoin_list 'namespaces user cgroups usage root cwd credentials capabilities
+		limits scheduling attributes environment' "$cur" ;;
+	--engine | --watch | --timeout | --inside | --host | --output | -o) ;;
+	*)
+		if [[ $cur == -* ]]; then
+			_conjoin_words "$(_conjoin_options "$verb")" "$cur"
+		elif [[ $verb != ps ]]; then
+			_conjoin_target "$cur"
+		fi
+		;;
+	esac
+}
+
 _conjoin_command() {
 	mapfile -t COMPREPLY < <(compgen -c -- "$1"; compgen -f -- "$1")
 }
@@ -129,10 +161,13 @@ _conjoin() {
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_conjoin_words 'exec --help --version' "$cur"
+		_conjoin_words 'exec ps inspect diff pids wait kill --help --version' "$cur"
 	elif [[ ${COMP_WORDS[1]} == exec ]]; then
 		_conjoin_joined "${COMP_WORDS[@]:2:COMP_CWORD-1}"
 		_conjoin_exec "${joined[-1]}" "${joined[@]:0:${#joined[@]}-1}"
+	else
+		_conjoin_joined "${COMP_WORDS[@]:2:COMP_CWORD-1}"
+		_conjoin_other "${COMP_WORDS[1]}" "${joined[-1]}" "${joined[-2]-}"
 	fi
 }
 

@@ -5,7 +5,7 @@
 # Options of exec that take a value in a word of its own: their values are no TARGET.
 set -g __conjoin_values namespaces cgroup memory cpus pids-limit root workdir user cap-add cap-drop \
     no-new-privs seccomp bundle label skip env env-file rlimit oom-score-adj nice scheduler ioprio \
-    affinity umask personality timer-slack core-filter
+    affinity umask personality timer-slack core-filter log pid-file
 
 # Prints TARGET and all that follows it, of what is typed of `conjoin exec`.
 function __conjoin_operands
@@ -50,6 +50,12 @@ end
 
 complete -c conjoin -f
 complete -c conjoin -n __fish_use_subcommand -a exec -d 'run a command as if the container itself had started it'
+complete -c conjoin -n __fish_use_subcommand -a ps -d 'list the containers that run on this machine'
+complete -c conjoin -n __fish_use_subcommand -a inspect -d 'tell all that a process is'
+complete -c conjoin -n __fish_use_subcommand -a diff -d 'tell where processes differ'
+complete -c conjoin -n __fish_use_subcommand -a pids -d 'translate between PIDs outside and inside'
+complete -c conjoin -n __fish_use_subcommand -a wait -d 'wait for detached commands'
+complete -c conjoin -n __fish_use_subcommand -a kill -d 'send a signal to detached commands'
 complete -c conjoin -n __fish_use_subcommand -s h -l help -d 'help'
 complete -c conjoin -n __fish_use_subcommand -s V -l version -d 'the version'
 
@@ -94,3 +100,29 @@ complete -c conjoin -n __conjoin_before_target -l json -d 'with --dry-run, as JS
 complete -c conjoin -n __conjoin_before_target -s v -l verbose -d 'log each step'
 complete -c conjoin -n __conjoin_before_target -s D -l debug -d 'the same as --verbose'
 complete -c conjoin -n __conjoin_before_target -s h -l help -d 'help'
+complete -c conjoin -n __conjoin_before_target -s r -l rootfs -d 'look for the command where it is in the container'
+complete -c conjoin -n __conjoin_before_target -s d -l detach -d 'print the handle, and end'
+complete -c conjoin -n __conjoin_before_target -r -F -l log -d 'with --detach: where output goes'
+complete -c conjoin -n __conjoin_before_target -r -F -l pid-file -d 'with --detach: where the PID is written'
+
+# The other commands.
+complete -c conjoin -n '__fish_seen_subcommand_from inspect diff pids wait kill' -a '(__conjoin_targets)'
+complete -c conjoin -n '__fish_seen_subcommand_from ps inspect diff pids wait kill' -s h -l help -d 'help'
+complete -c conjoin -n '__fish_seen_subcommand_from ps inspect diff pids' -l json -d 'as JSON'
+complete -c conjoin -n '__fish_seen_subcommand_from ps inspect diff pids' -l noheadings -d 'no first row'
+complete -c conjoin -n '__fish_seen_subcommand_from ps inspect pids' -x -s o -l output -d 'columns'
+complete -c conjoin -n '__fish_seen_subcommand_from ps diff' -s a -l all -d 'all of it'
+complete -c conjoin -n '__fish_seen_subcommand_from ps' -x -l engine -d 'only of this engine'
+complete -c conjoin -n '__fish_seen_subcommand_from ps' -x -l ns -a 'mnt= uts= ipc= pid= net= user= cgroup= time=' -d 'only with a process in this namespace'
+complete -c conjoin -n '__fish_seen_subcommand_from ps' -l tree -d 'below each other what shares namespaces'
+complete -c conjoin -n '__fish_seen_subcommand_from ps' -l graph -d 'for dot'
+complete -c conjoin -n '__fish_seen_subcommand_from ps' -x -l watch -d 'again every so often'
+complete -c conjoin -n '__fish_seen_subcommand_from inspect' -l env -d 'its environment, too'
+complete -c conjoin -n '__fish_seen_subcommand_from diff' -x -l only -a 'namespaces user cgroups usage root cwd credentials capabilities limits scheduling attributes environment' -d 'these sections'
+complete -c conjoin -n '__fish_seen_subcommand_from diff' -l env-values -d 'values of the environment'
+complete -c conjoin -n '__fish_seen_subcommand_from pids' -x -l inside -d 'print the host PID of this one'
+complete -c conjoin -n '__fish_seen_subcommand_from pids' -x -l host -d 'print the PID inside of this one'
+complete -c conjoin -n '__fish_seen_subcommand_from pids' -l flat -d 'no tree'
+complete -c conjoin -n '__fish_seen_subcommand_from wait' -x -l timeout -d 'wait no longer'
+complete -c conjoin -n '__fish_seen_subcommand_from kill' -x -s s -l signal -a '(kill -l | string split " ")' -d 'signal'
+complete -c conjoin -n '__fish_seen_subcommand_from kill' -s l -l list -d 'list the signals'

@@ -52,6 +52,13 @@ struct cj_launch_options {
 	 * SIGHUP and SIGQUIT end the attempt (EINTR); others are kept and sent on by cj_session_run().
 	 */
 	int signals;
+	/*
+	 * The command isn't bound to the caller's life: no parent death signal, no watchdog. Let go of
+	 * it by cj_child_release(). Before execve it still ends with the caller, and a signal of
+	 * `signals` that ends an attempt does so to the last. A command that has a terminal, or
+	 * cgroups of its own (somebody has to remove them), can't be detached: EINVAL.
+	 */
+	int detach;
 };
 
 #define CJ_LAUNCH_OPTIONS_INIT                                                                     \
@@ -87,6 +94,10 @@ int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, str
 pid_t cj_child_pid(const struct cj_child *child);
 pid_t cj_child_pid_inside(const struct cj_child *child);
 
+/* Writes its handle, "4711:8193", as cj_target_open() takes it; 48 bytes are always enough. Returns the
+ * length; ESRCH or ECHILD: it was waited for. */
+int cj_child_handle(const struct cj_child *child, char *buf, size_t size);
+
 /* The pidfd: readable when the command has ended. The child's own, don't close it. */
 int cj_child_pidfd(const struct cj_child *child);
 
@@ -104,6 +115,14 @@ int cj_child_wait(struct cj_child *child, struct cj_exit *ret, struct cj_error *
 
 /* Kills the command if it still runs, waits for it, removes a cgroup that was made for it. */
 void cj_child_free(struct cj_child *child);
+
+/*
+ * Lets go of a command that was launched with `detach`: frees what is here and leaves it running; of
+ * any other it does what cj_child_free() does. It stays a child of the caller until the caller ends,
+ * when the next subreaper or init inherits it. A caller that lives on has to reap it: as long as it
+ * is a zombie the first process of its container can't end. pid_namespaces(7)
+ */
+void cj_child_release(struct cj_child *child);
 
 /*
  * Opens a pty in the target's own devpts (so that `tty` works inside), else in ours. Both fds are

@@ -21,7 +21,11 @@
 
 #include <conjoin/child.h>
 #include <conjoin/error.h>
+#include <conjoin/inspect.h>
+#include <conjoin/list.h>
+#include <conjoin/pids.h>
 #include <conjoin/plan.h>
+#include <conjoin/process.h>
 #include <conjoin/seal.h>
 #include <conjoin/session.h>
 #include <conjoin/target.h>

@@ -64,6 +64,11 @@ struct cj_exec_options {
 	const char *personality;    /* hexadecimal */
 	const char *timer_slack;    /* nanoseconds */
 	const char *core_filter;    /* hexadecimal, coredump_filter of core(5) */
+	/*
+	 * A command that isn't there as given, "x" or "/bin/x", is looked for in the target's own PATH
+	 * and, for each directory, in its twin: /bin and /usr/bin, /sbin and /usr/sbin.
+	 */
+	bool rootfs;
 };
 
 #define CJ_EXEC_OPTIONS_INIT {.size = sizeof(struct cj_exec_options)}
@@ -92,7 +97,7 @@ void cj_plan_free(struct cj_plan *plan);
 struct cj_plan_row {
 	const char *step;   /* "namespaces", "cgroup", "rlimits": also what `skip` takes */
 	const char *object; /* "mnt", "memory", "nofile" */
-	const char *action; /* "join", "set", "nothing", "skip", "warn" */
+	const char *action; /* "join", "set", "nothing", "skip", "choose", "warn" */
 	const char *reason; /* "4026532281, ours is 4026531841" */
 	const char *needs;  /* "CAP_SYS_ADMIN", or NULL */
 	bool lacking;	    /* needed, and we don't have it */

@@ -16,15 +16,27 @@ void table_init(struct table *table, const char *const *headings)
 		table_add(table, headings[i]);
 }
 
+static int make_room(struct table *table)
+{
+	size_t room = table->room ? table->room * 2 : 64;
+	char **grown;
+
+	if (table->n < table->room)
+		return 1;
+	grown = reallocarray(table->cells, room, sizeof(*grown));
+	if (!grown)
+		return 0;
+	table->cells = grown;
+	table->room = room;
+	return 1;
+}
+
 void table_add(struct table *table, const char *text)
 {
 	size_t size = 4 * strlen(text) + 1;
-	char **grown = reallocarray(table->cells, table->n + 1, sizeof(*grown));
 	char *cell = malloc(size);
 
-	if (grown)
-		table->cells = grown;
-	if (!grown || !cell) {
+	if (!cell || !make_room(table)) {
 		free(cell);
 		table->failed = 1;
 		return;
@@ -45,17 +57,17 @@ static size_t width(const char *text)
 
 int table_print(const struct table *table, FILE *out)
 {
-	size_t widest[TABLE_COLUMNS_MAX] = {0};
+	size_t widest[TABLE_COLUMNS_MAX] = {0}, first = table->headless ? table->columns : 0;
 
 	if (table->failed)
 		return -ENOMEM;
-	for (size_t i = 0; i < table->n; i++) {
+	for (size_t i = first; i < table->n; i++) {
 		size_t column = i % table->columns, w = width(table->cells[i]);
 
 		if (w > widest[column])
 			widest[column] = w;
 	}
-	for (size_t i = 0; i < table->n; i++) {
+	for (size_t i = first; i < table->n; i++) {
 		size_t column = i % table->columns;
 
 		(void)fputs(table->cells[i], out); /* a full disk shows at the final flush */

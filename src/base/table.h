@@ -11,8 +11,9 @@ enum { TABLE_COLUMNS_MAX = 16 };
 struct table {
 	size_t columns;
 	char **cells; /* owned, row by row; a row is `columns` of them */
-	size_t n;
-	int failed; /* a cell couldn't be kept: printing says so */
+	size_t n, room;
+	int headless; /* the headings aren't printed */
+	int failed;   /* a cell couldn't be kept: printing says so */
 };
 
 /* `headings` are the first row; NULL-ended, at most TABLE_COLUMNS_MAX. */

@@ -45,7 +45,7 @@ int cli_error(const struct cli *cli, const struct cj_error *err)
 		(void)text_escape(hint, sizeof(hint), err->hint);
 		(void)fprintf(stderr, "hint: %s\n", hint);
 	}
-	return err->status == 126 || err->status == 127 ? err->status : EXIT_OURS;
+	return err->status == 126 || err->status == 127 ? err->status : cli->failure;
 }
 
 int cli_usage(const struct cli *cli, const char *format, ...)
@@ -63,7 +63,7 @@ int cli_usage(const struct cli *cli, const char *format, ...)
 		(void)fprintf(stderr, "hint: conjoin %s --help\n", cli->verb);
 	else
 		(void)fputs("hint: conjoin --help\n", stderr);
-	return EXIT_OURS;
+	return cli->usage;
 }
 
 void cli_log(void *data, enum cj_log_level level, const char *text)

@@ -8,11 +8,15 @@
 
 #include <conjoin/conjoin.h>
 
-/* Exit statuses of our own. exec, debug, call, new use 125 for all that is ours. */
-enum { EXIT_OURS = 125 };
+/*
+ * Exit statuses of our own. exec, debug, call, new use 125 for all that is ours; the others 1 (diff:
+ * 2) for trouble and 2 for usage, as their rows in main.c say.
+ */
+enum { EXIT_OURS = 125, EXIT_TROUBLE = 1, EXIT_USAGE = 2 };
 
 struct cli {
 	const char *verb;   /* "exec" */
+	int failure, usage; /* what cli_error() and cli_usage() return */
 	const char *target; /* as the user wrote it; NULL before it's known */
 	char **argv;	    /* the program's own, for starting again */
 	bool verbose;
@@ -23,14 +27,21 @@ struct verb {
 	const char *summary;
 	/* argv[0] is the verb. Returns the exit status. */
 	int (*run)(struct cli *cli, int argc, char **argv);
+	int failure, usage; /* exit statuses */
 };
 
+int cmd_diff(struct cli *cli, int argc, char **argv);
 int cmd_exec(struct cli *cli, int argc, char **argv);
+int cmd_inspect(struct cli *cli, int argc, char **argv);
+int cmd_kill(struct cli *cli, int argc, char **argv);
+int cmd_pids(struct cli *cli, int argc, char **argv);
+int cmd_ps(struct cli *cli, int argc, char **argv);
+int cmd_wait(struct cli *cli, int argc, char **argv);
 
 /* "conjoin: exec web: TEXT: REASON", and the hint. Returns the exit status of the failure. */
 int cli_error(const struct cli *cli, const struct cj_error *err);
 
-/* A failure of usage: "conjoin: exec: TEXT", and where help is. Returns EXIT_OURS. */
+/* A failure of usage: "conjoin: exec: TEXT", and where help is. Returns cli->usage. */
 int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A cj_log_function; `data` is the struct cli. */

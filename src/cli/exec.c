@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/detach.h"
 #include "cli/env_file.h"
 #include "cli/options.h"
 #include "cli/print_plan.h"
@@ -22,6 +23,8 @@ struct arguments {
 	struct cj_exec_options exec;
 	struct text_list env, env_files, rlimits;
 	struct terminal_request terminal;
+	struct detach_request detach;
+	bool detached;
 	bool dry_run, json, verbose, debug;
 };
 
@@ -41,6 +44,9 @@ static const struct option_row rows[] = {
 	{0, "root", "DIR", "root directory, beneath the target's", OPTION_TEXT, FIELD(exec.root)},
 	{'w', "workdir", "DIR", "working directory (default: the target's)", OPTION_TEXT,
 	 FIELD(exec.cwd)},
+	{'r', "rootfs", NULL,
+	 "if COMMAND isn't there, look in the target's PATH, and in /usr/bin for /bin", OPTION_FLAG,
+	 FIELD(exec.rootfs)},
 
 	{.kind = OPTION_HEADING, .help = "Who"},
 	{'u', "user", "USER[:GROUP]", "names of the target's passwd and group, or numbers",
@@ -94,6 +100,13 @@ static const struct option_row rows[] = {
 	{'T', "no-tty", NULL, "make no pty", OPTION_TERMINAL, FIELD(terminal.choice),
 	 TERMINAL_FORBID},
 	{0, "no-stdin", NULL, "stdin is /dev/null", OPTION_FLAG, FIELD(terminal.no_stdin)},
+	{'d', "detach", NULL,
+	 "print HANDLE and PID inside as soon as COMMAND runs, and end; 0, 1, 2 are /dev/null",
+	 OPTION_FLAG, FIELD(detached)},
+	{0, "log", "FILE", "with --detach: stdout and stderr are added to FILE", OPTION_TEXT,
+	 FIELD(detach.log)},
+	{0, "pid-file", "FILE", "with --detach: write the PID, as it is here, to FILE", OPTION_TEXT,
+	 FIELD(detach.pid_file)},
 	{0, "dry-run", NULL, "print the plan and do nothing", OPTION_FLAG, FIELD(dry_run)},
 	{0, "json", NULL, "with --dry-run: as JSON", OPTION_FLAG, FIELD(json)},
 	{'v', "verbose", NULL, "log each step with its result", OPTION_FLAG, FIELD(verbose)},
@@ -107,9 +120,12 @@ static const char usage[] =
 	"Run COMMAND as if the container of TARGET itself had started it: in all of its namespaces and\n"
 	"cgroups, with its root, environment, ids, capabilities, limits and confinement. Without COMMAND\n"
 	"the user's login shell, else sh. Options stop at TARGET.\n"
+	"With --detach nothing of conjoin stays behind, but for --cgroup own: then one process does, to\n"
+	"remove that cgroup in the end.\n"
 	"\n"
 	"  conjoin exec 4711 ps aux\n"
 	"  conjoin exec -u app -w /srv -e DEBUG=1 pidfile:/run/web.pid ./check --all\n"
+	"  conjoin exec -d --log /var/log/job 4711 ./job\n"
 	"  conjoin exec --dry-run comm:nginx";
 
 static void arguments_done(struct arguments *arguments)
@@ -210,22 +226,37 @@ static int run(struct cli *cli, const struct arguments *arguments, bool pty, str
 	return r;
 }
 
+static int run_detached(struct cli *cli, struct arguments *arguments, struct detach *detach,
+			struct cj_plan *plan, int *ret_status, struct cj_error *err)
+{
+	const char *cgroup = arguments->exec.cgroup;
+
+	arguments->detach.stays = cgroup && strcmp(cgroup, "own") == 0;
+	forwarded_signals(&arguments->detach.forwarded);
+	return detach_run(cli, detach, plan, ret_status, err);
+}
+
 /* Everything after the parser. */
 static int execute(struct cli *cli, struct arguments *arguments, int *ret_status,
 		   struct cj_error *err)
 {
 	struct cj_target *target = NULL;
 	struct cj_plan *plan = NULL;
-	bool pty = terminal_wants_pty(&arguments->terminal);
-	int r = cj_target_open(cli->target, &target, err);
+	_cleanup_(detach_done) struct detach detach = DETACH_INIT(&arguments->detach);
+	bool pty = !arguments->detached && terminal_wants_pty(&arguments->terminal);
+	int r = arguments->dry_run ? 0 : detach_open(&detach, err);
 
 	if (pty)
 		arguments->exec.terminal = getenv("TERM");
+	if (r == 0)
+		r = cj_target_open(cli->target, &target, err);
 	if (r == 0)
 		r = cj_plan_exec(target, &arguments->exec, &plan, err);
 	if (r == 0) {
 		if (arguments->dry_run)
 			*ret_status = print_plan(cli, plan, arguments->json);
+		else if (arguments->detached)
+			r = run_detached(cli, arguments, &detach, plan, ret_status, err);
 		else
 			r = run(cli, arguments, pty, plan, ret_status, err);
 	}
@@ -242,6 +273,19 @@ static int execute(struct cli *cli, struct arguments *arguments, int *ret_status
 	cj_plan_free(plan);
 	cj_target_free(target);
 	return r;
+}
+
+static int check_together(const struct cli *cli, const struct arguments *arguments)
+{
+	if (arguments->json && !arguments->dry_run)
+		return cli_usage(cli, "--json goes with --dry-run");
+	if (!arguments->detached && (arguments->detach.log || arguments->detach.pid_file))
+		return cli_usage(cli, "--log and --pid-file go with --detach");
+	if (arguments->detached && arguments->terminal.choice == TERMINAL_FORCE)
+		return cli_usage(cli, "--detach and --tty don't go together");
+	if (arguments->detached && arguments->terminal.interactive)
+		return cli_usage(cli, "--detach and --interactive don't go together");
+	return 0;
 }
 
 static int take_operands(struct cli *cli, struct arguments *arguments, int argc, char **argv)
@@ -271,8 +315,8 @@ int cmd_exec(struct cli *cli, int argc, char **argv)
 
 	if (first < 0)
 		return first == -2 ? cli_finish(cli, 0) : EXIT_OURS;
-	if (arguments.json && !arguments.dry_run)
-		return cli_usage(cli, "--json goes with --dry-run");
+	if (check_together(cli, &arguments) != 0)
+		return EXIT_OURS;
 	cli->verbose = arguments.verbose || arguments.debug;
 	arguments.exec.explain = cli->verbose || arguments.dry_run;
 	if (take_operands(cli, &arguments, argc - first, argv + first) != 0)

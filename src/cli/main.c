@@ -14,7 +14,14 @@
 #include "cli/cli.h"
 
 static const struct verb verbs[] = {
-	{"exec", "run a command as if the container itself had started it", cmd_exec},
+	{"exec", "run a command as if the container itself had started it", cmd_exec, EXIT_OURS,
+	 EXIT_OURS},
+	{"ps", "list the containers that run on this machine", cmd_ps, EXIT_TROUBLE, EXIT_USAGE},
+	{"inspect", "tell all that a process is", cmd_inspect, EXIT_TROUBLE, EXIT_USAGE},
+	{"diff", "tell where two processes differ", cmd_diff, EXIT_USAGE, EXIT_USAGE},
+	{"pids", "translate between PIDs outside and inside", cmd_pids, EXIT_TROUBLE, EXIT_USAGE},
+	{"wait", "wait for detached commands", cmd_wait, EXIT_TROUBLE, EXIT_USAGE},
+	{"kill", "send a signal to detached commands", cmd_kill, EXIT_TROUBLE, EXIT_USAGE},
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
@@ -49,12 +56,14 @@ static int fill_stdio(void)
 
 static int run_verb(char **argv, int argc)
 {
-	struct cli cli = {.argv = argv};
+	struct cli cli = {.argv = argv, .failure = EXIT_OURS, .usage = EXIT_OURS};
 
 	for (int i = 0; i < VERBS; i++) {
 		if (strcmp(verbs[i].name, argv[1]) != 0)
 			continue;
 		cli.verb = verbs[i].name;
+		cli.failure = verbs[i].failure;
+		cli.usage = verbs[i].usage;
 		return verbs[i].run(&cli, argc - 1, argv + 1);
 	}
 	return cli_usage(&cli, "there is no command \"%s\"", argv[1]);
@@ -62,7 +71,7 @@ static int run_verb(char **argv, int argc)
 
 int main(int argc, char **argv)
 {
-	struct cli cli = {.argv = argv};
+	struct cli cli = {.argv = argv, .failure = EXIT_OURS, .usage = EXIT_OURS};
 
 	if (fill_stdio() < 0)
 		return EXIT_OURS;	     /* and nowhere to say so */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "sys/pidref.h"
 #include "sys/proc.h"
 #include "sys/spawn.h"
 #include "sys/syscalls.h"
@@ -28,6 +29,19 @@ pid_t cj_child_pid_inside(const struct cj_child *child)
 	    proc_parse_status(text.data, &status) < 0)
 		return 0;
 	return status.inside;
+}
+
+int cj_child_handle(const struct cj_child *child, char *buf, size_t size)
+{
+	_cleanup_(pidref_done) struct pidref ref = PIDREF_INIT;
+	siginfo_t info;
+	int r = child->ended ? -ESRCH : pidref_open(child->pid, &ref, NULL);
+
+	/* Opened by number: it's still the command's as long as nobody has waited for it. */
+	if (r == 0)
+		r = sys_waitid(P_PIDFD, (id_t)child->pidfd, &info,
+			       WEXITED | WNOHANG | WNOWAIT | __WALL);
+	return r < 0 ? r : (int)pidref_format(&ref, buf, size);
 }
 
 int cj_child_pidfd(const struct cj_child *child)
@@ -82,16 +96,29 @@ int cj_child_wait(struct cj_child *child, struct cj_exit *ret, struct cj_error *
 	return 0;
 }
 
-void cj_child_free(struct cj_child *child)
+static void forget(struct cj_child *child)
 {
-	if (!child)
-		return;
-	if (!child->ended)
-		process_end(&child->pidfd);
 	process_end(&child->watchdog); /* first: the end of the pipe is its call to kill */
 	close_fd(&child->pidfd);
 	close_fd(&child->life);
 	close_fd(&child->life_r);
 	own_cgroups_done(&child->own);
 	free(child);
+}
+
+void cj_child_free(struct cj_child *child)
+{
+	if (!child)
+		return;
+	if (!child->ended)
+		process_end(&child->pidfd);
+	forget(child);
+}
+
+void cj_child_release(struct cj_child *child)
+{
+	if (child && child->detached)
+		forget(child);
+	else
+		cj_child_free(child);
 }

@@ -15,6 +15,7 @@ struct cj_child {
 	int life_r;	  /* the other one, for a watchdog */
 	int watchdog;	  /* its pidfd; -EBADF: none */
 	uint64_t pending; /* SIGNAL_BITs: came while it was started, to be sent on */
+	bool detached;	  /* it goes on without us */
 	bool ended;
 	struct cj_exit end;
 	struct own_cgroups own;

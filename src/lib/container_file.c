@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "sys/beneath.h"
@@ -84,6 +85,68 @@ static int take_answer(int fd, size_t limit, struct bytes *ret)
 	memmove(all.data, all.data + sizeof(head), all.size + 1);
 	*ret = all;
 	all = (struct bytes)BYTES_INIT;
+	return 0;
+}
+
+/* 1 or 0; -ENOSYS: can't be said here. */
+static int is_there(int root, const struct file_query *query)
+{
+	_cleanup_fd_ int fd = beneath_open_path(root, query->path, 0);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fd == -ENOSYS ? fd : 0;
+	return query->wanted == FILE_ANY ||
+	       (S_ISREG(st.st_mode) &&
+		(query->wanted == FILE_REGULAR || st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)));
+}
+
+/* The helper, as above. What it answers is the index. */
+static void find(int root, const char *subroot, const struct file_query *queries, size_t n, int out)
+{
+	struct answer head = {.code = ENOENT};
+	size_t i = 0;
+	int r = 0;
+
+	if (subroot)
+		root = beneath_open_path(root, subroot, O_DIRECTORY);
+	for (; i < n && root >= 0 && r == 0; i++)
+		r = is_there(root, &queries[i]);
+	if (r != 0)
+		head.code = r < 0 ? -r : 0;
+	(void)io_write_all(out, &head, sizeof(head));
+	if (r > 0) {
+		i--;
+		(void)io_write_all(out, &i, sizeof(i));
+	}
+	_exit(0);
+}
+
+int container_file_find(int root, const char *subroot, const struct file_query *queries, size_t n,
+			size_t *ret, struct cj_error *err)
+{
+	_cleanup_(bytes_done) struct bytes index = BYTES_INIT;
+	_cleanup_fd_ int in = -EBADF, out = -EBADF;
+	_cleanup_(process_end) int helper = -EBADF;
+	int fds[2], r;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return cj_fail(err, errno, "make a pipe");
+	in = fds[0];
+	out = fds[1];
+	pid = process_spawn(-1, &helper);
+	if (pid == 0)
+		find(root, subroot, queries, n, out);
+	if (pid < 0)
+		return cj_fail(err, -pid, "make a process to look for files");
+	close_fd(&out);
+	r = take_answer(in, sizeof(*ret), &index);
+	if (r == 0 && index.size != sizeof(*ret))
+		r = -EIO; /* the helper was killed */
+	if (r < 0)
+		return cj_fail(err, -r, "look for files of the target");
+	memcpy(ret, index.data, sizeof(*ret));
 	return 0;
 }
 

@@ -19,3 +19,27 @@
  */
 int container_file_read(int root, const char *path, size_t limit, struct bytes *ret,
 			struct cj_error *err);
+
+/* What counts as being there. */
+enum file_wanted {
+	FILE_ANY,	 /* whatever it is */
+	FILE_REGULAR,	 /* a regular file */
+	FILE_EXECUTABLE, /* one that somebody may execute */
+};
+
+struct file_query {
+	const char *path;
+	enum file_wanted wanted;
+};
+
+/*
+ * Looks which of `n` paths beneath `root` (or, if `subroot` isn't NULL, beneath that directory of it)
+ * is the first that is there; in a process of its own, as above. What can't be looked at isn't
+ * there. Writes its index.
+ *
+ *	ENOENT		none is
+ *	ENOSYS		no openat2(2)
+ *	ETIMEDOUT	the file system doesn't answer
+ */
+int container_file_find(int root, const char *subroot, const struct file_query *queries, size_t n,
+			size_t *ret, struct cj_error *err);

@@ -208,6 +208,33 @@ int identity_read(pid_t pid, int proc, const struct identity *ours, struct ident
 	return 0;
 }
 
+static void look_at_namespaces(int proc, struct identity *id)
+{
+	for (int i = 0; i < NAMESPACE_KINDS; i++) {
+		int r = namespace_read(proc, i, &id->namespaces.inode[i]);
+
+		id->unread_namespaces[i] = r < 0 ? -r : 0;
+	}
+}
+
+int identity_look(pid_t pid, int proc, struct identity *ret, struct cj_error *err)
+{
+	_cleanup_(identity_done) struct identity id = IDENTITY_INIT;
+	int r = read_status(pid, proc, &id, err);
+
+	if (r < 0)
+		return r;
+	look_at_namespaces(proc, &id);
+	r = cgroup_list_read(proc, &id.cgroups);
+	id.unread_cgroups = r < 0 ? -r : 0;
+	r = read_user_namespace(pid, proc, &id, NULL);
+	id.unread_maps = r < 0 ? -r : 0;
+	read_details(pid, proc, &id);
+	*ret = id;
+	id = (struct identity)IDENTITY_INIT;
+	return 0;
+}
+
 static int read_own_groups(struct proc_status *status)
 {
 	int n = getgroups(0, NULL);

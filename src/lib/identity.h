@@ -47,6 +47,9 @@ struct identity {
 	struct idmap uid_map, gid_map; /* of its user namespace; read when that isn't ours */
 	bool setgroups_denied;
 
+	/* As `unread`; only identity_look() leaves some. */
+	int unread_namespaces[NAMESPACE_KINDS], unread_cgroups, unread_maps;
+
 	int unread[PARTS]; /* errno of the parts that couldn't be read, positive; 0: was read */
 };
 
@@ -63,6 +66,12 @@ struct identity {
  */
 int identity_read(pid_t pid, int proc, const struct identity *ours, struct identity *ret,
 		  struct cj_error *err);
+
+/*
+ * The same for looking at it only: but for ESRCH and EINVAL nothing is a failure, whatever can't be read
+ * is noted.
+ */
+int identity_look(pid_t pid, int proc, struct identity *ret, struct cj_error *err);
 
 /*
  * The calling thread's own, `proc` being its directory: what a plan compares with. By system calls where there are some, since the

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "lib/elsewhere.h"
 #include "lib/seal.h"
 #include "lib/stage_program.h"
 #include "lib/starting.h"
@@ -202,7 +203,8 @@ static int take_signal(struct starting *s, struct cj_error *err)
 		return 0;
 	again = s->pending & SIGNALS_TO_END;
 	s->pending |= SIGNAL_BIT(info.ssi_signo);
-	if ((SIGNALS_TO_END & SIGNAL_BIT(info.ssi_signo)) && (!s->executes || again))
+	if ((SIGNALS_TO_END & SIGNAL_BIT(info.ssi_signo)) &&
+	    (!s->executes || again || s->options->detach)) /* nobody will pass it on */
 		return cj_fail(err, EINTR, "start the command: signal %u came meanwhile",
 			       info.ssi_signo);
 	return 0;
@@ -401,6 +403,7 @@ static void give_child(struct starting *s, struct cj_child *child)
 	child->watchdog = -EBADF;
 	child->own = s->own;
 	child->pending = s->pending;
+	child->detached = s->options->detach;
 	s->own = (struct own_cgroups)OWN_CGROUPS_INIT;
 	s->child = 0;
 }
@@ -427,7 +430,7 @@ static int launch(struct cj_plan *plan, const struct cj_launch_options *options,
 	}
 	reap_stage(&s);
 	give_child(&s, child);
-	if (options->threaded) { /* there is no parent death signal then */
+	if (options->threaded && !options->detach) { /* there is no parent death signal then */
 		r = watchdog_start(child, err);
 		if (r < 0) {
 			cj_child_free(child);
@@ -438,8 +441,9 @@ static int launch(struct cj_plan *plan, const struct cj_launch_options *options,
 	return 0;
 }
 
-int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, struct cj_child **ret,
-	      struct cj_error *err)
+/* As a program, else, where that's safe, as a copy. */
+static int try_ways(struct cj_plan *plan, const struct cj_launch_options *options,
+		    struct cj_child **ret, struct cj_error *err)
 {
 	const struct proc_status *ours = &plan->facts.ours.status;
 	const struct capability_sets sets = {ours->inheritable, ours->permitted, ours->effective,
@@ -461,5 +465,18 @@ int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, str
 		return launch(plan, options, LAUNCH_COPY, ret, err);
 	if (r < 0 && err && err->code == 0)
 		*err = first;
+	return r;
+}
+
+int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, struct cj_child **ret,
+	      struct cj_error *err)
+{
+	struct cj_launch_options own;
+	int r = starting_take_options(options, &own, err);
+
+	if (r == 0)
+		r = try_ways(plan, &own, ret, err);
+	if (r < 0 && err && err->status == 127)
+		elsewhere_hint(plan, err);
 	return r;
 }

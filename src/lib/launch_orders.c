@@ -97,6 +97,7 @@ int starting_order(struct starting *s, struct cj_error *err)
 	to->life_w = s->life_w;
 	to->terminal = s->options->terminal >= 0;
 	to->threaded = s->options->threaded;
+	to->detached = s->options->detach;
 	to->verbose = s->options->log && s->options->log_level >= CJ_LOG_STEP;
 	order_process(plan, to);
 	order_places(plan, to);

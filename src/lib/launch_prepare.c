@@ -17,6 +17,20 @@
 #include "sys/executable.h"
 #include "sys/syscalls.h"
 
+int starting_take_options(const struct cj_launch_options *options, struct cj_launch_options *ret,
+			  struct cj_error *err)
+{
+	const char *bytes = (const char *)options;
+
+	for (size_t i = sizeof(*ret); i < options->size; i++)
+		if (bytes[i])
+			return cj_fail(err, EINVAL,
+				       "launch options that this library doesn't know");
+	*ret = (struct cj_launch_options)CJ_LAUNCH_OPTIONS_INIT;
+	memcpy(ret, options, options->size < sizeof(*ret) ? options->size : sizeof(*ret));
+	return 0;
+}
+
 void starting_log(const struct starting *s, enum cj_log_level level, const char *format, ...)
 {
 	char text[1024];
@@ -40,10 +54,25 @@ void starting_log_plan(struct cj_plan *plan, const struct cj_launch_options *opt
 		if (strcmp(row->action, "warn") == 0)
 			starting_log(s, CJ_LOG_WARNING, "%s%s%s: %s", row->step,
 				     row->object[0] ? " " : "", row->object, row->reason);
-		else if (strcmp(row->action, "nothing") == 0 || strcmp(row->action, "skip") == 0)
+		else if (strcmp(row->action, "nothing") == 0 || strcmp(row->action, "skip") == 0 ||
+			 strcmp(row->action, "choose") == 0)
 			starting_log(s, CJ_LOG_STEP, "%s%s%s: %s", row->step,
 				     row->object[0] ? " " : "", row->object, row->reason);
 	}
+}
+
+/* What would need somebody who stays. */
+static int check_detach(const struct starting *s, struct cj_error *err)
+{
+	if (!s->options->detach)
+		return 0;
+	if (s->options->terminal >= 0)
+		return cj_fail(err, EINVAL, "detach a command that has a terminal");
+	for (size_t i = 0; i < s->plan->n_cgroups; i++)
+		if (s->plan->cgroups[i].own)
+			return cj_fail(err, EINVAL,
+				       "detach a command whose own cgroup somebody has to remove");
+	return 0;
 }
 
 static int check_capabilities(const struct cj_plan *plan, struct cj_error *err)
@@ -149,6 +178,7 @@ static int place_stdio(struct starting *s, int number, struct cj_error *err)
 		if (s->dups[number] < 0)
 			return cj_fail(err, errno, "open /dev/null");
 		from = s->dups[number];
+		s->orders.null[number] = true;
 	}
 	if (!terminal && isatty(from))
 		return cj_fail(err, EINVAL, "hand on fd %d, which is a terminal of ours", from);
@@ -244,8 +274,10 @@ static int prepare_program(struct starting *s, struct cj_error *err)
 
 int starting_prepare(struct starting *s, struct cj_error *err)
 {
-	int r = check_capabilities(s->plan, err);
+	int r = check_detach(s, err);
 
+	if (r == 0)
+		r = check_capabilities(s->plan, err);
 	if (r == 0)
 		r = copy_seccomp(s, err);
 	if (r == 0)

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/format.h"
+#include "lib/elsewhere.h"
 #include "lib/target.h"
 
 void *plan_own(struct cj_plan *plan, void *block)
@@ -211,6 +212,7 @@ int cj_plan_exec(struct cj_target *target, const struct cj_exec_options *options
 {
 	_cleanup_(facts_done) struct facts facts = FACTS_INIT;
 	struct cj_exec_options own;
+	struct cj_plan *plan = NULL;
 	int r = take_options(options, &own, err);
 
 	if (r == 0)
@@ -220,7 +222,15 @@ int cj_plan_exec(struct cj_target *target, const struct cj_exec_options *options
 	/* All was read through one directory, and it lived until now: so it was about the target. */
 	if (pidref_verify(&target->ref) < 0)
 		return cj_fail(err, ESRCH, "process %d ended meanwhile", target->ref.pid);
-	return plan_make(target, &facts, &own, ret, err);
+	r = plan_make(target, &facts, &own, &plan, err);
+	if (r == 0 && own.rootfs)
+		r = elsewhere_plan(plan, &own, err);
+	if (r < 0) {
+		cj_plan_free(plan);
+		return r;
+	}
+	*ret = plan;
+	return 0;
 }
 
 static void cgroup_done(struct plan_cgroup *cgroup)

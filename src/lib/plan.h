@@ -71,7 +71,8 @@ struct cj_plan {
 	char **argv;		      /* NULL-ended */
 	struct candidate *candidates; /* in this order, as execvp(3) does */
 	size_t n_candidates;
-	const char *command; /* what was asked for, for messages */
+	const char *command;   /* what was asked for, for messages */
+	bool looked_elsewhere; /* it isn't there as given: elsewhere.c */
 
 	struct cj_plan_row *rows;
 	size_t n_rows;
@@ -100,6 +101,12 @@ int plan_seccomp(struct planning *p, struct cj_error *err);	/* plan_seccomp.c */
 /* Would the filter stop what we still have to do after loading it? EPERM, naming the call. */
 int plan_check_seccomp(struct cj_plan *plan, struct cj_error *err);
 int plan_command(struct planning *p, struct cj_error *err); /* plan_command.c */
+
+/* Adds `path` to what is tried, in that order. The strings are the plan's. plan_command.c */
+void plan_candidate(struct cj_plan *plan, char *path, char *argv0);
+
+/* For a target that has no PATH. plan_command.c */
+extern const char default_path[];
 
 /* Makes the plan from facts alone; takes them over, also when it fails. Unit tests begin here. */
 int plan_make(struct cj_target *target, struct facts *facts, const struct cj_exec_options *options,

@@ -11,7 +11,7 @@
 #include "lib/plan.h"
 
 /* What a shell falls back on, and runc and docker: the target's environment may have none. */
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /* The environment while it's made. The array is the plan's at the end; strings are borrowed. */
 struct env {
@@ -128,9 +128,8 @@ static int make_env(struct planning *p, struct env *env, const struct account *a
 	return env->out_of_memory ? cj_fail(err, ENOMEM, "make the environment") : 0;
 }
 
-static void add_candidate(struct planning *p, char *path, char *argv0)
+void plan_candidate(struct cj_plan *plan, char *path, char *argv0)
 {
-	struct cj_plan *plan = p->plan;
 	struct candidate *grown =
 		reallocarray(plan->candidates, plan->n_candidates + 1, sizeof(*grown));
 
@@ -162,15 +161,16 @@ static void look_for(struct planning *p, const char *name, const char *path, cha
 	if (!name[0]) /* nowhere, instead of each directory of PATH itself */
 		return;
 	if (strchr(name, '/')) {
-		add_candidate(p, plan_own(plan, strdup(name)), argv0);
+		plan_candidate(plan, plan_own(plan, strdup(name)), argv0);
 		return;
 	}
 	for (;;) {
 		size_t length = strcspn(path, ":");
 
-		add_candidate(
-			p, length ? path_in(plan, path, length, name) : path_in(plan, ".", 1, name),
-			argv0);
+		plan_candidate(plan,
+			       length ? path_in(plan, path, length, name)
+				      : path_in(plan, ".", 1, name),
+			       argv0);
 		if (!path[length])
 			return;
 		path += length + 1;
@@ -222,7 +222,7 @@ static void decide_shell(struct planning *p, const struct account *account, cons
 
 		if (!shell)
 			return;
-		add_candidate(p, shell, shell);
+		plan_candidate(plan, shell, shell);
 		plan->argv[0] = shell;
 		plan->command = shell;
 	}
@@ -244,13 +244,13 @@ int plan_command(struct planning *p, struct cj_error *err)
 		return r;
 	path = env_get(&env, "PATH");
 	if (!argv || !argv[0]) {
-		decide_shell(p, &p->account, path ? path : DEFAULT_PATH);
+		decide_shell(p, &p->account, path ? path : default_path);
 	} else {
 		p->plan->argv = copy_argv(p->plan, argv);
 		if (!p->plan->argv)
 			return 0; /* noted */
 		p->plan->command = p->plan->argv[0];
-		look_for(p, argv[0], path ? path : DEFAULT_PATH, NULL);
+		look_for(p, argv[0], path ? path : default_path, NULL);
 	}
 	plan_note(p, PART_ENVIRONMENT, "", "set", "%zu variables", env.n);
 	plan_do(p, PART_COMMAND, p->plan->command ? p->plan->command : "", "execute", NEEDS_NOTHING,

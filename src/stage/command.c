@@ -42,7 +42,7 @@ static int follow_supervisor(const struct orders *orders, struct cj_error *err)
 	int r;
 
 	(void)err;
-	if (!orders->threaded) {
+	if (!orders->threaded && !orders->detached) {
 		r = sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0);
 		if (r < 0)
 			return r;

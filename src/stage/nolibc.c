@@ -159,6 +159,11 @@ int stat(const char *path, struct stat *ret)
 	return (int)CALL(SYS_newfstatat, AT_FDCWD, path, ret, 0);
 }
 
+int fstat(int fd, struct stat *ret)
+{
+	return (int)CALL(SYS_fstat, fd, ret, 0, 0);
+}
+
 int fstatfs(int fd, struct statfs *ret)
 {
 	return (int)CALL(SYS_fstatfs, fd, ret, 0, 0);

@@ -42,6 +42,7 @@ struct candidate {
 struct orders {
 	bool terminal; /* stdio[0] is the slave of a pty: controlling terminal */
 	bool threaded; /* the caller has threads: no parent death signal */
+	bool detached; /* the command outlives the supervisor: it gets no parent death signal */
 	bool verbose;  /* report each step */
 
 	/* Files. The stage closes all but the two pipes before it makes the child. */
@@ -52,6 +53,7 @@ struct orders {
 	int report_r; /* the supervisor's end, closed first of all; -EBADF: not there */
 	int life;     /* read end, non-blocking */
 	int life_w;   /* as report_r */
+	bool null[3]; /* nothing was given for it: the target's /dev/null, else stdio[] */
 	int stdio[3]; /* what becomes 0, 1, 2: above 2, or the number itself */
 	struct shared *shared;
 

@@ -342,17 +342,6 @@ static int take_capabilities(const struct orders *orders, struct cj_error *err)
 	return r < 0 ? cj_fail(err, -r, "set capabilities") : 0;
 }
 
-static int arrange_stdio(const struct orders *orders, struct cj_error *err)
-{
-	for (int i = 0; i < 3; i++) {
-		int r = orders->stdio[i] == i ? fcntl(i, F_SETFD, 0) : dup2(orders->stdio[i], i);
-
-		if (r < 0)
-			return cj_fail(err, errno, "set up fd %d", i);
-	}
-	return STEP_NOTHING;
-}
-
 /* Leaves 0 to 2 and the two pipes, both above and closed by execve. CVE-2024-21626 */
 static int close_others(const struct orders *orders, struct cj_error *err)
 {

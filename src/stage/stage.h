@@ -54,5 +54,8 @@ _Noreturn void stage_main(const struct orders *orders);
 /* The child's: ends in execve. */
 _Noreturn void child_main(const struct orders *orders);
 
+/* Puts 0, 1 and 2 in place; a step of the stage. stdio.c */
+int arrange_stdio(const struct orders *orders, struct cj_error *err);
+
 /* Loads the filters; for whichever of the two has to. */
 int load_seccomp(const struct orders *orders, struct cj_error *err);

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/format.h"
 #include "base/io.h"
+#include "sys/mountinfo.h"
 #include "sys/proc.h"
 
 enum { FILE_LIMIT = 4 << 20 };
@@ -121,70 +122,21 @@ void cgroup_mounts_done(struct cgroup_mounts *mounts)
 	*mounts = (struct cgroup_mounts)CGROUP_MOUNTS_INIT;
 }
 
-/* mountinfo writes blank, tab, newline and backslash as \ooo: proc(5). */
-static char *unescape(const char *text, size_t length)
+static int add_mount(const struct mount_line *line, struct cgroup_mounts *mounts)
 {
-	char *plain = malloc(length + 1), *to = plain;
-
-	if (!plain)
-		return NULL;
-	for (const char *at = text; at < text + length; at++) {
-		if (*at == '\\' && text + length - at >= 4) {
-			*to++ = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
-			at += 3;
-		} else {
-			*to++ = *at;
-		}
-	}
-	*to = '\0';
-	return plain;
-}
-
-struct word {
-	const char *at;
-	size_t length;
-};
-
-static struct word next_word(const char **line)
-{
-	struct word word = {*line, strcspn(*line, " \n")};
-
-	*line += word.length + ((*line)[word.length] == ' ');
-	return word;
-}
-
-static bool word_is(struct word word, const char *text)
-{
-	return word.length == strlen(text) && memcmp(word.at, text, word.length) == 0;
-}
-
-/* ID PARENT MAJ:MIN ROOT POINT OPTIONS [TAG…] - TYPE SOURCE SUPER-OPTIONS */
-static int parse_mount(const char *line, struct cgroup_mounts *mounts)
-{
-	struct word root, point, type, options;
 	struct cgroup_mount mount;
 	void *grown;
 
-	for (int i = 0; i < 3; i++)
-		(void)next_word(&line);
-	root = next_word(&line);
-	point = next_word(&line);
-	do
-		type = next_word(&line);
-	while (type.length > 0 && !word_is(type, "-"));
-	type = next_word(&line);
-	if (!word_is(type, "cgroup") && !word_is(type, "cgroup2"))
+	if (!mount_word_is(line->type, "cgroup") && !mount_word_is(line->type, "cgroup2"))
 		return 0;
-	(void)next_word(&line);
-	options = next_word(&line);
 	grown = reallocarray(mounts->mounts, mounts->n + 1, sizeof(mount));
 	if (!grown)
 		return -ENOMEM;
 	mounts->mounts = grown;
-	mount.unified = word_is(type, "cgroup2");
-	mount.root = unescape(root.at, root.length);
-	mount.point = unescape(point.at, point.length);
-	mount.options = strndup(options.at, options.length);
+	mount.unified = mount_word_is(line->type, "cgroup2");
+	mount.root = mount_word_text(line->root);
+	mount.point = mount_word_text(line->point);
+	mount.options = strndup(line->options.at, line->options.length);
 	mounts->mounts[mounts->n++] = mount;
 	return mount.root && mount.point && mount.options ? 0 : -ENOMEM;
 }
@@ -192,14 +144,13 @@ static int parse_mount(const char *line, struct cgroup_mounts *mounts)
 int cgroup_mounts_parse(const char *mountinfo, struct cgroup_mounts *ret)
 {
 	_cleanup_(cgroup_mounts_done) struct cgroup_mounts mounts = CGROUP_MOUNTS_INIT;
+	struct mount_line line;
 
-	while (*mountinfo) {
-		int r = parse_mount(mountinfo, &mounts);
+	while (mountinfo_next(&mountinfo, &line)) {
+		int r = add_mount(&line, &mounts);
 
 		if (r < 0)
 			return r;
-		mountinfo += strcspn(mountinfo, "\n");
-		mountinfo += *mountinfo == '\n';
 	}
 	*ret = mounts;
 	mounts = (struct cgroup_mounts)CGROUP_MOUNTS_INIT;

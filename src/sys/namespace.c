@@ -6,7 +6,9 @@
 #include <linux/nsfs.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
+#include "base/cleanup.h"
 #include "base/format.h"
 #include "base/parse.h"
 #include "sys/proc.h"
@@ -41,7 +43,7 @@ static void file_of(int kind, char buf[static 16])
 }
 
 /* "mnt:[4026531841]". Reading the link is half the price of following it to an inode. */
-static int read_inode(int proc, int kind, uint64_t *ret)
+int namespace_read(int proc, int kind, uint64_t *ret)
 {
 	size_t prefix = strlen(namespace_kinds[kind].name) + 2;
 	char file[16], link[64];
@@ -62,7 +64,7 @@ int namespaces_read(int proc, struct namespaces *ret, int *ret_kind)
 	struct namespaces all = {{0}};
 
 	for (int i = 0; i < NAMESPACE_KINDS; i++) {
-		int r = read_inode(proc, i, &all.inode[i]);
+		int r = namespace_read(proc, i, &all.inode[i]);
 
 		if (r < 0 && r != -ENOENT) {
 			*ret_kind = i;
@@ -86,4 +88,15 @@ int namespace_open(int proc, int kind)
 int namespace_owner(int fd, uid_t *ret)
 {
 	return ioctl(fd, NS_GET_OWNER_UID, ret) < 0 ? -errno : 0;
+}
+
+int namespace_user(int fd, uint64_t *ret)
+{
+	_cleanup_fd_ int user = ioctl(fd, NS_GET_USERNS);
+	struct stat st;
+
+	if (user < 0 || fstat(user, &st) < 0)
+		return -errno;
+	*ret = st.st_ino;
+	return 0;
 }

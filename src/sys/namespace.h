@@ -40,6 +40,9 @@ struct namespaces {
 	uint64_t inode[NAMESPACE_KINDS];
 };
 
+/* One of them, from an open /proc/PID. ENOENT: the kernel hasn't got the kind; else as below. */
+int namespace_read(int proc, int kind, uint64_t *ret);
+
 /*
  * Reads them from an open /proc/PID. On failure `*ret_kind` is the kind that couldn't be read.
  *
@@ -53,3 +56,6 @@ int namespace_open(int proc, int kind);
 
 /* The uid (as we see it) that owns a user namespace: NS_GET_OWNER_UID, 4.11. */
 int namespace_owner(int fd, uid_t *ret);
+
+/* The inode of the user namespace that a namespace belongs to. EPERM: it's outside of ours. */
+int namespace_user(int fd, uint64_t *ret);

@@ -144,6 +144,21 @@ int proc_read_start_time(int dir, uint64_t *ret)
 	return n < 0 ? (int)n : proc_parse_start_time(buf, ret);
 }
 
+int proc_read_started(int dir, time_t *ret)
+{
+	struct timespec now, up;
+	uint64_t ticks;
+	int r = proc_read_start_time(dir, &ticks);
+
+	if (r < 0)
+		return r;
+	/* Both count from boot, and suspended time. */
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)clock_gettime(CLOCK_BOOTTIME, &up);
+	*ret = now.tv_sec - up.tv_sec + (time_t)(ticks / (uint64_t)sysconf(_SC_CLK_TCK));
+	return 0;
+}
+
 /* "A\tB\tC\tD" */
 static int parse_ids(const char *text, unsigned int ret[4])
 {

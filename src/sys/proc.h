@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include <conjoin/error.h>
 
@@ -48,6 +49,8 @@ ssize_t proc_readlink(int dir, const char *name, char *buf, size_t size);
 /* Field 22 of stat: clock ticks since boot. */
 int proc_read_start_time(int dir, uint64_t *ret);
 int proc_parse_start_time(const char *stat, uint64_t *ret);
+/* The same as a date, to the second: seconds since 1970. */
+int proc_read_started(int dir, time_t *ret);
 
 /* What the whole of stat tells and status doesn't. proc(5) */
 struct proc_stat {

@@ -4,6 +4,8 @@
  */
 #include "plan.h"
 
+#include "lib/elsewhere.h"
+
 #define ENVIRON "PATH=/a:/b\0A=1\0broken\0\0A=2\0B=\xff\n=\0HOME=/old"
 
 static struct facts facts_with_environ(void)
@@ -128,6 +130,91 @@ static void without_a_command_it_is_the_login_shell_else_sh(void **state)
 	cj_plan_free(plan);
 }
 
+/* Files beneath `tree`, which is the target's root; all but "plain" may be executed. */
+static void make_files(const struct tree *tree)
+{
+	static const char *const directories[] = {"bin", "usr", "usr/bin", "usr/sbin", "a"};
+	static const char *const files[] = {"usr/bin/in-usr", "a/in-path", "bin/in-bin",
+					    "usr/bin/both",   "bin/both",  "usr/bin/plain"};
+
+	for (size_t i = 0; i < ELEMENTS(directories); i++)
+		make_directory(tree, directories[i]);
+	for (size_t i = 0; i < ELEMENTS(files); i++) {
+		write_text(tree, files[i], "#!/bin/sh\n");
+		assert_int_equal(fchmodat(tree->fd, files[i],
+					  strstr(files[i], "plain") ? 0644 : 0755, 0),
+				 0);
+	}
+}
+
+/* What is tried last for `command`, which wasn't found as given; NULL: that's all there is. */
+static void assert_elsewhere(const struct tree *tree, const char *command, const char *want)
+{
+	const char *const argv[] = {command, NULL};
+	struct cj_exec_options options = OPTIONS(.argv = argv, .rootfs = true, .explain = true);
+	struct facts facts = facts_with_environ();
+	struct cj_error err = CJ_ERROR_INIT;
+	struct cj_plan *plan;
+	size_t n;
+
+	facts.root_fd = fcntl(tree->fd, F_DUPFD_CLOEXEC, 3);
+	plan = make_plan(facts, options);
+	n = plan->n_candidates;
+	elsewhere_hint(plan, &err);
+	if (want)
+		assert_non_null(strstr(err.hint, want));
+	else
+		assert_string_equal(err.hint, "");
+	if (elsewhere_plan(plan, &options, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(plan->n_candidates, n + !!want);
+	if (want) {
+		assert_string_equal(plan->candidates[n].path, want);
+		assert_null(plan->candidates[n].argv0);
+		assert_string_equal(cj_plan_argv(plan)[0], command);
+	}
+	cj_plan_free(plan);
+}
+
+static void a_command_that_isnt_there_is_looked_for_in_twins_and_the_targets_path(void **state)
+{
+	struct tree *tree = *state;
+
+	if (!knows_call(SYS_openat2))
+		skip(); /* valgrind 3.19 */
+	make_files(tree);
+	assert_elsewhere(tree, "/bin/in-usr", "/usr/bin/in-usr");
+	assert_elsewhere(tree, "/usr/bin/in-bin", "/bin/in-bin");
+	assert_elsewhere(tree, "/sbin/in-path", "/a/in-path");
+	assert_elsewhere(tree, "in-path", NULL); /* it's there: PATH=/a:/b */
+	assert_elsewhere(tree, "/bin/both", NULL);
+	assert_elsewhere(tree, "/bin/plain", NULL);
+	assert_elsewhere(tree, "/bin/nope", NULL);
+	assert_elsewhere(tree, "/opt/in-usr", NULL);
+	assert_elsewhere(tree, "./in-usr", NULL);
+	assert_elsewhere(tree, "/bin/x/in-usr", NULL);
+	assert_elsewhere(tree, "/bin/", NULL);
+	assert_elsewhere(tree, "", NULL);
+}
+
+static void nothing_is_looked_for_in_a_root_that_we_have_no_way_to(void **state)
+{
+	const char *const argv[] = {"/bin/in-usr", NULL};
+	struct cj_exec_options options = OPTIONS(.argv = argv, .rootfs = true, .skip = "root,cwd");
+	struct facts facts = facts_with_environ();
+	struct tree *tree = *state;
+	struct cj_plan *plan;
+
+	make_files(tree);
+	facts.root_fd = fcntl(tree->fd, F_DUPFD_CLOEXEC, 3);
+	plan = make_plan(facts, options);
+	assert_int_equal(elsewhere_plan(plan, &options, NULL), 0);
+	assert_int_equal(plan->n_candidates, 1);
+	cj_plan_free(plan);
+}
+
+#define WITH_TREE(test) cmocka_unit_test_setup_teardown(test, make_tree, remove_tree)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +225,8 @@ int main(void)
 		cmocka_unit_test(a_user_who_shares_his_number_keeps_his_own_name),
 		cmocka_unit_test(a_name_is_looked_for_in_the_final_path),
 		cmocka_unit_test(without_a_command_it_is_the_login_shell_else_sh),
+		WITH_TREE(a_command_that_isnt_there_is_looked_for_in_twins_and_the_targets_path),
+		WITH_TREE(nothing_is_looked_for_in_a_root_that_we_have_no_way_to),
 	};
 
 	return cmocka_run_group_tests_name("plan-command", tests, NULL, NULL);

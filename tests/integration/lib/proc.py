@@ -20,7 +20,7 @@ def parse_status(text):
 
 
 def status(pid):
-    return parse_status(read(pid, "status").decode())
+    return parse_status(read(pid, "status").decode(errors="surrogateescape"))
 
 
 def parse_cgroup(text):

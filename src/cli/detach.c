@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/detach.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/parse.h"
+
+enum { NAMES_TRIED = 100 };
+
+/* By which a person, a service manager or a terminal says "stop that". */
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+/* As a shell's >> does. But a FIFO that nobody reads is an error, and doesn't hold us up. */
+static int open_log(const char *path, struct cj_error *err)
+{
+	int fd =
+		open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+
+	if (fd < 0)
+		return cj_fail(err, errno, "open log %s", path);
+	if (isatty(fd)) {
+		close_fd(&fd);
+		return cj_fail(err, EINVAL, "open log %s, a terminal, which nobody may detach with",
+			       path);
+	}
+	(void)fcntl(fd, F_SETFL, O_APPEND); /* blocking again, as programs expect it */
+	return fd;
+}
+
+static int open_pid_dir(const char *path, const char **ret_name, struct cj_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path))
+					 : strdup(".");
+	int fd;
+
+	*ret_name = slash ? slash + 1 : path;
+	if (!dir)
+		return cj_fail(err, ENOMEM, "write PID file %s", path);
+	if (!(*ret_name)[0])
+		return cj_fail(err, EISDIR, "write PID file \"%s\"", path);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0) {
+		int code = errno;
+
+		close_fd(&fd);
+		return cj_fail(err, code, "write PID file %s", path);
+	}
+	return fd;
+}
+
+int detach_open(struct detach *detach, struct cj_error *err)
+{
+	const struct detach_request *request = detach->request;
+
+	if (request->log) {
+		detach->log = open_log(request->log, err);
+		if (detach->log < 0)
+			return detach->log;
+	}
+	if (request->pid_file) {
+		detach->pid_dir = open_pid_dir(request->pid_file, &detach->pid_name, err);
+		if (detach->pid_dir < 0)
+			return detach->pid_dir;
+	}
+	return 0;
+}
+
+void detach_done(struct detach *detach)
+{
+	close_fd(&detach->log);
+	close_fd(&detach->pid_dir);
+}
+
+/* Makes a file beside the one that is meant, which becomes that one when it's whole. rename(2) */
+static int make_beside(int dir, const char *name, char *ret, size_t size)
+{
+	for (int i = 0; i < NAMES_TRIED; i++) {
+		int fd;
+
+		if (snprintf(ret, size, "%s.%d.%d", name, getpid(), i) >= (int)size)
+			return -ENAMETOOLONG;
+		fd = openat(dir, ret, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		if (fd >= 0 || errno != EEXIST)
+			return fd < 0 ? -errno : fd;
+	}
+	return -EEXIST;
+}
+
+static int write_pid_file(const struct detach *detach, pid_t pid, struct cj_error *err)
+{
+	char beside[NAME_MAX + 1], text[16];
+	int fd, r;
+
+	if (detach->pid_dir < 0)
+		return 0;
+	fd = make_beside(detach->pid_dir, detach->pid_name, beside, sizeof(beside));
+	if (fd < 0)
+		return cj_fail(err, -fd, "write PID file %s", detach->request->pid_file);
+	r = io_write_all(fd, text, (size_t)snprintf(text, sizeof(text), "%d\n", pid));
+	close_fd(&fd);
+	if (r == 0 && renameat(detach->pid_dir, beside, detach->pid_dir, detach->pid_name) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlinkat(detach->pid_dir, beside, 0);
+	return r < 0 ? cj_fail(err, -r, "write PID file %s", detach->request->pid_file) : 0;
+}
+
+/* Says who it is. Whoever called us doesn't know of it otherwise: then it mustn't run. */
+static int announce(const struct detach *detach, const struct cj_child *child, struct cj_error *err)
+{
+	char handle[48], text[sizeof(handle) + 16];
+	int r = cj_child_handle(child, handle, sizeof(handle));
+
+	if (r < 0)
+		return cj_fail(err, -r, "name the command's process");
+	r = write_pid_file(detach, cj_child_pid(child), err);
+	if (r < 0)
+		return r;
+	/* At once, and not left to a buffer that would be written although this has failed. */
+	r = io_write_all(1, text,
+			 (size_t)snprintf(text, sizeof(text), "%s %d\n", handle,
+					  cj_child_pid_inside(child)));
+	if (r < 0 && detach->pid_dir >= 0)
+		(void)unlinkat(detach->pid_dir, detach->pid_name, 0);
+	return r < 0 ? cj_fail(err, -r, "write to stdout") : 0;
+}
+
+/* Those that mean "stop that" end a start that hangs, and nothing is left then. */
+static int open_signals(const sigset_t *set, struct cj_error *err)
+{
+	int fd;
+
+	(void)sigprocmask(SIG_BLOCK, set, NULL);
+	fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? cj_fail(err, errno, "make a signalfd") : fd;
+}
+
+static int start(struct cli *cli, const struct detach *detach, int signals, struct cj_plan *plan,
+		 struct cj_child **ret, struct cj_error *err)
+{
+	struct cj_launch_options launch = CJ_LAUNCH_OPTIONS_INIT;
+	int r;
+
+	launch.log = cli_log;
+	launch.log_data = cli;
+	launch.log_level = cli->verbose ? CJ_LOG_STEP : CJ_LOG_WARNING;
+	launch.stdio[0] = -1;
+	launch.stdio[1] = launch.stdio[2] = detach->log;
+	launch.signals = signals;
+	launch.detach = !detach->request->stays;
+	r = cj_launch(plan, &launch, ret, err);
+	if (r < 0)
+		return r;
+	r = announce(detach, *ret, err);
+	if (r < 0) {
+		cj_child_free(*ret); /* kills it */
+		*ret = NULL;
+	}
+	return r;
+}
+
+/* Ours are all close-on-exec: what isn't was handed to us, and may be a pipe that somebody reads. */
+static void close_inherited(void)
+{
+	_cleanup_dir_ DIR *dir = opendir("/dev/fd");
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		int fd, flags;
+
+		if (parse_int(entry->d_name, 3, INT_MAX, &fd) < 0)
+			continue;
+		flags = fcntl(fd, F_GETFD);
+		if (flags >= 0 && !(flags & FD_CLOEXEC))
+			(void)close(fd);
+	}
+}
+
+/* From here on nobody waits for us: we hold nothing of whoever called us. */
+static void let_go_of_caller(struct detach *detach)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)prctl(PR_SET_PDEATHSIG, 0);
+	detach_done(detach);
+	close_inherited();
+	for (int i = 0; i < 3 && null >= 0; i++)
+		(void)dup2(null, i);
+	close_fd(&null);
+	if (chdir("/") < 0) /* a file system stays busy that needn't */
+		return;
+}
+
+/* The one that stays. `ready` tells the other that the command runs. */
+static int stay(struct cli *cli, struct detach *detach, struct cj_plan *plan, pid_t parent,
+		int ready, struct cj_error *err)
+{
+	struct cj_session_options session = CJ_SESSION_OPTIONS_INIT;
+	struct cj_child *child = NULL;
+	struct cj_exit end;
+	int r;
+
+	(void)setsid();
+	/* Until the command runs we end with the one that waits for us. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(EXIT_OURS);
+	session.signals = open_signals(&detach->request->forwarded, err);
+	if (session.signals < 0)
+		return session.signals;
+	r = start(cli, detach, session.signals, plan, &child, err);
+	if (r < 0) {
+		close_fd(&session.signals);
+		return r;
+	}
+	let_go_of_caller(detach);
+	(void)io_write_all(ready, "", 1); /* it may have been killed: the command has been told */
+	close_fd(&ready);
+	(void)cj_session_run(child, &session, &end, NULL); /* nobody listens to how it ended */
+	cj_child_free(child);				   /* removes the cgroup */
+	exit(0);
+}
+
+/* The one that was called: its end is the other's word. */
+static int await(pid_t pid, int ready, const sigset_t *set, int *ret_status, struct cj_error *err)
+{
+	char byte;
+	int status;
+
+	(void)sigprocmask(SIG_UNBLOCK, set, NULL);
+	if (io_read(ready, &byte, 1) == 1) {
+		*ret_status = 0;
+		return 0;
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return cj_fail(err, errno, "wait for the process that stays");
+	if (!WIFEXITED(status))
+		return cj_fail(err, EINTR,
+			       "start the command: signal %d ended the process that stays",
+			       WTERMSIG(status));
+	*ret_status = WEXITSTATUS(status); /* it has said why */
+	return 0;
+}
+
+static int run_with_one_who_stays(struct cli *cli, struct detach *detach, struct cj_plan *plan,
+				  const sigset_t *set, int *ret_status, struct cj_error *err)
+{
+	_cleanup_fd_ int ready_r = -EBADF, ready_w = -EBADF;
+	pid_t parent = getpid(), pid;
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return cj_fail(err, errno, "make a pipe");
+	ready_r = fds[0];
+	ready_w = fds[1];
+	pid = fork();
+	if (pid < 0)
+		return cj_fail(err, errno, "make the process that stays");
+	if (pid == 0) {
+		close_fd(&ready_r);
+		return stay(cli, detach, plan, parent, take_fd(&ready_w), err);
+	}
+	close_fd(&ready_w);
+	return await(pid, ready_r, set, ret_status, err);
+}
+
+int detach_run(struct cli *cli, struct detach *detach, struct cj_plan *plan, int *ret_status,
+	       struct cj_error *err)
+{
+	_cleanup_fd_ int signals = -EBADF;
+	struct cj_child *child = NULL;
+	sigset_t set;
+	int r;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < ELEMENTS(ending); i++)
+		(void)sigaddset(&set, ending[i]);
+	if (detach->request->stays)
+		return run_with_one_who_stays(cli, detach, plan, &set, ret_status, err);
+	signals = open_signals(&set, err);
+	r = signals < 0 ? signals : start(cli, detach, signals, plan, &child, err);
+	if (r < 0)
+		return r;
+	cj_child_release(child);
+	*ret_status = 0;
+	return 0;
+}

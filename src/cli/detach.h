@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * conjoin exec --detach: the command goes on when we have ended.
+ *
+ *	caller		conjoin				command
+ *	------		-------				-------
+ *	waits		opens --log and where --pid-file lies
+ *			launches it ──────────────────► runs, a session of its own
+ *			writes --pid-file
+ *	◄─ "HANDLE PID" ─ exits				is inherited by subreaper or init
+ *
+ * With a cgroup of its own somebody has to stay, to remove that when the command has ended. So there
+ * are two of us: one does the above, in a session of its own, and stays, the other waits until it has.
+ */
+#pragma once
+
+#include <signal.h>
+
+#include "cli/cli.h"
+
+struct detach_request {
+	const char *log;      /* NULL: /dev/null */
+	const char *pid_file; /* NULL: none */
+	bool stays;	      /* the command has a cgroup of its own */
+	sigset_t forwarded;   /* signals that the one that stays passes on */
+};
+
+/* What is opened beforehand. */
+struct detach {
+	const struct detach_request *request;
+	int log;
+	int pid_dir;	      /* where the PID file lies */
+	const char *pid_name; /* and its name there */
+};
+
+#define DETACH_INIT(the_request)                                                                   \
+	{                                                                                          \
+		.request = (the_request), .log = -1, .pid_dir = -1                                 \
+	}
+
+/* Opens the files: before anything else, so that nothing has run when they can't be. */
+int detach_open(struct detach *detach, struct cj_error *err);
+
+void detach_done(struct detach *detach);
+
+/*
+ * Starts the command and says who it is; returns when it runs. After a failure nothing runs. In the
+ * process that stays it doesn't return unless it failed before anything was said.
+ */
+int detach_run(struct cli *cli, struct detach *detach, struct cj_plan *plan, int *ret_status,
+	       struct cj_error *err);

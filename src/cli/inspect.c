@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * conjoin inspect: all that a process is. What an item is called and means stands in
+ * conjoin-inspect(1).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <conjoin/conjoin.h>
+
+#include "base/cleanup.h"
+#include "base/table.h"
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "cli/print_items.h"
+
+struct arguments {
+	bool json, environment, no_headings;
+	const char *columns;
+};
+
+#define FIELD(name) offsetof(struct arguments, name)
+
+static const struct option_row rows[] = {
+	{0, NULL, NULL, "Output", OPTION_HEADING},
+	{'o', "output", "COLUMNS", "a row a target: pid,namespaces.mnt.inode,…", OPTION_TEXT,
+	 FIELD(columns)},
+	{0, "noheadings", NULL, "no first row", OPTION_FLAG, FIELD(no_headings)},
+	{0, "json", NULL, "an array, an object a target", OPTION_FLAG, FIELD(json)},
+	{0, "env", NULL, "its environment, too: it may hold secrets", OPTION_FLAG,
+	 FIELD(environment)},
+	{'h', "help", NULL, "this help", OPTION_HELP},
+};
+
+static const char usage[] =
+	"Usage: conjoin inspect [OPTION…] TARGET…\n"
+	"\n"
+	"Tells all that a process is: namespaces, cgroups, root, credentials, limits.";
+
+/* The targets that were read; one that can't be doesn't hide the others. */
+struct all {
+	struct cj_inspection **list;
+	size_t n;
+};
+
+static void all_done(struct all *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		cj_inspection_free(all->list[i]);
+	free(all->list);
+}
+
+static const struct cj_item *find(const struct cj_inspection *inspection, const char *name)
+{
+	for (size_t i = 0; i < cj_inspection_count(inspection); i++) {
+		const struct cj_item *item = cj_inspection_item(inspection, i);
+		_cleanup_free_ char *own = item_name(item->section, item->object, item->field);
+
+		if (own && (strcmp(own, name) == 0 || (strcmp(item->section, "process") == 0 &&
+						       strcmp(item->field, name) == 0)))
+			return item;
+	}
+	return NULL;
+}
+
+static void add_cell(struct table *table, const struct cj_item *item)
+{
+	_cleanup_free_ char *text = item_to_text(item);
+
+	table_add(table, text ? text : "?");
+}
+
+/* A section and an object are named once. */
+static int print_one(const struct cj_inspection *inspection)
+{
+	static const char *const headings[] = {"SECTION", "OBJECT", "FIELD", "VALUE", NULL};
+	_cleanup_(table_done) struct table table;
+	const char *section = "", *object = "";
+
+	table_init(&table, headings);
+	for (size_t i = 0; i < cj_inspection_count(inspection); i++) {
+		const struct cj_item *item = cj_inspection_item(inspection, i);
+		bool same_section = strcmp(item->section, section) == 0;
+
+		table_add(&table, same_section ? "" : item->section);
+		table_add(&table,
+			  same_section && strcmp(item->object, object) == 0 ? "" : item->object);
+		table_add(&table, item->field);
+		add_cell(&table, item);
+		section = item->section;
+		object = item->object;
+	}
+	return table_print(&table, stdout);
+}
+
+static int print_tables(const struct all *all)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < all->n && r == 0; i++) {
+		if (i > 0)
+			(void)putchar('\n');
+		r = print_one(all->list[i]);
+	}
+	return r;
+}
+
+/* "a,b" as a NULL-ended list; `text` is cut at its commas. */
+static size_t split(char *text, const char *list[TABLE_COLUMNS_MAX + 1])
+{
+	size_t n = 0;
+
+	while (text && n < TABLE_COLUMNS_MAX)
+		list[n++] = strsep(&text, ",");
+	list[n] = NULL;
+	return text ? TABLE_COLUMNS_MAX + 1 : n;
+}
+
+static int print_columns(const struct cli *cli, const struct arguments *arguments,
+			 const struct all *all)
+{
+	_cleanup_free_ char *text = strdup(arguments->columns);
+	const char *names[TABLE_COLUMNS_MAX + 1];
+	_cleanup_(table_done) struct table table = {.columns = 0};
+	size_t n = split(text, names);
+
+	if (!text)
+		return -ENOMEM;
+	if (n > TABLE_COLUMNS_MAX)
+		return cli_usage(cli, "-o takes at most %d columns", TABLE_COLUMNS_MAX);
+	for (size_t k = 0; k < n && all->n > 0; k++) {
+		size_t i = 0;
+
+		while (i < all->n && !find(all->list[i], names[k]))
+			i++;
+		if (i == all->n)
+			return cli_usage(cli, "there is no column \"%s\"", names[k]);
+	}
+	table_init(&table, names);
+	table.headless = arguments->no_headings;
+	for (size_t i = 0; i < all->n; i++)
+		for (size_t k = 0; k < n; k++)
+			add_cell(&table, find(all->list[i], names[k]));
+	return table_print(&table, stdout);
+}
+
+/* The object of that name in another, made where it's missing. */
+static json_t *member(json_t *object, const char *name)
+{
+	json_t *is = json_object_get(object, name);
+
+	if (!is && json_object_set_new(object, name, json_object()) == 0)
+		is = json_object_get(object, name);
+	return is;
+}
+
+static json_t *to_json(const struct cj_inspection *inspection)
+{
+	json_t *document = json_object();
+
+	for (size_t i = 0; i < cj_inspection_count(inspection); i++) {
+		const struct cj_item *item = cj_inspection_item(inspection, i);
+		json_t *name = json_text(item->object);
+		json_t *into = member(document, item->section);
+
+		if (item->object[0])
+			into = member(into, name ? json_string_value(name) : "?");
+		(void)json_object_set_new(into, item->field, item_to_json(item));
+		json_decref(name);
+	}
+	return document;
+}
+
+static int print_json(const struct all *all)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < all->n; i++)
+		(void)json_array_append_new(array, to_json(all->list[i]));
+	return json_print(array);
+}
+
+static int read_one(struct cli *cli, const struct arguments *arguments, const char *name,
+		    struct all *all)
+{
+	struct cj_inspect_options options = CJ_INSPECT_OPTIONS_INIT;
+	struct cj_error err = CJ_ERROR_INIT;
+	struct cj_target *target = NULL;
+	int r;
+
+	options.environment = arguments->environment;
+	cli->target = name;
+	r = cj_target_open(name, &target, &err);
+	if (r == 0)
+		r = cj_inspect(target, &options, &all->list[all->n], &err);
+	if (r == 0)
+		all->n++;
+	cj_target_free(target);
+	return r == 0 ? 0 : cli_error(cli, &err);
+}
+
+int cmd_inspect(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_(all_done) struct all all = {.n = 0};
+	struct arguments arguments = {.json = false};
+	int first = options_parse(cli, rows, sizeof(rows) / sizeof(rows[0]), usage, argc, argv,
+				  &arguments);
+	int status = 0, r;
+
+	if (first < 0)
+		return first == -2 ? cli_finish(cli, 0) : cli->usage;
+	if (first == argc)
+		return cli_usage(cli, "TARGET is missing");
+	if (arguments.json && arguments.columns)
+		return cli_usage(cli, "--json and -o exclude each other");
+	all.list = calloc((size_t)(argc - first), sizeof(struct cj_inspection *));
+	if (!all.list)
+		return cli_usage(cli, "out of memory");
+	for (int i = first; i < argc; i++)
+		if (read_one(cli, &arguments, argv[i], &all) != 0)
+			status = cli->failure;
+	cli->target = NULL;
+	r = arguments.json	? print_json(&all)
+	    : arguments.columns ? print_columns(cli, &arguments, &all)
+				: print_tables(&all);
+	if (r > 0)
+		return r;
+	return cli_finish(cli, r < 0 ? cli->failure : status);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * conjoin kill: signals to detached commands, by handle and so never to somebody else.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "cli/cli.h"
+#include "cli/options.h"
+
+enum { PLAIN_SIGNALS = 31 };
+
+struct arguments {
+	const char *signal;
+	bool list;
+};
+
+static const struct option_row rows[] = {
+	{'s', "signal", "SIGNAL", "TERM (default), SIGHUP, 9, RTMIN+3, …; 0 only asks", OPTION_TEXT,
+	 offsetof(struct arguments, signal)},
+	{'l', "list", NULL, "list the signals", OPTION_FLAG, offsetof(struct arguments, list)},
+	{'h', "help", NULL, "this help", OPTION_HELP},
+};
+
+static const char usage[] =
+	"Usage: conjoin kill [OPTION…] HANDLE…\n"
+	"\n"
+	"Send a signal to each of the processes. A HANDLE is what conjoin exec -d prints: it names one\n"
+	"process for good, and who got its PID later is never hit. Any other TARGET will do as well, but\n"
+	"for a bare PID: say pid:4711.\n"
+	"\n"
+	"  conjoin kill 4711:8193\n"
+	"  conjoin kill -s HUP 4711:8193\n"
+	"\n"
+	"Options:";
+
+/* Other names that kill(1) knows. signal(7) */
+static const struct {
+	const char *name;
+	int number;
+} synonyms[] = {{"CLD", SIGCHLD}, {"IOT", SIGABRT}, {"POLL", SIGIO}, {"UNUSED", SIGSYS}};
+
+/* "RTMIN+3", "RTMAX-2", from `base` on. -1: it isn't that. */
+static int parse_realtime(const char *text, const char *name, int base, char sign)
+{
+	size_t length = strlen(name);
+	int offset;
+
+	if (strncasecmp(text, name, length) != 0)
+		return -1;
+	if (!text[length])
+		return base;
+	if (text[length] != sign ||
+	    parse_int(text + length + 1, 0, SIGRTMAX - SIGRTMIN, &offset) < 0)
+		return -1;
+	return sign == '+' ? base + offset : base - offset;
+}
+
+static int parse_signal(const char *text)
+{
+	int number;
+
+	if (isdigit((unsigned char)text[0]))
+		return parse_int(text, 0, SIGRTMAX, &number) < 0 ? -1 : number;
+	if (strncasecmp(text, "SIG", 3) == 0)
+		text += 3;
+	for (int i = 1; i <= PLAIN_SIGNALS; i++)
+		if (sigabbrev_np(i) && strcasecmp(text, sigabbrev_np(i)) == 0)
+			return i;
+	for (size_t i = 0; i < ELEMENTS(synonyms); i++)
+		if (strcasecmp(text, synonyms[i].name) == 0)
+			return synonyms[i].number;
+	number = parse_realtime(text, "RTMIN", SIGRTMIN, '+');
+	return number < 0 ? parse_realtime(text, "RTMAX", SIGRTMAX, '-') : number;
+}
+
+static int list_signals(const struct cli *cli)
+{
+	for (int i = 1; i <= PLAIN_SIGNALS; i++)
+		if (sigabbrev_np(i))
+			(void)printf("%2d %s\n", i, sigabbrev_np(i));
+	for (int i = SIGRTMIN; i <= SIGRTMAX; i++)
+		(void)printf("%2d RTMIN+%d\n", i, i - SIGRTMIN);
+	return cli_finish(cli, 0);
+}
+
+static int send_to(struct cli *cli, const char *name, int number)
+{
+	struct cj_error err = CJ_ERROR_INIT;
+	struct cj_target *target = NULL;
+	int r = cj_target_open(name, &target, &err);
+
+	cli->target = name;
+	if (r == 0) {
+		r = cj_target_signal(target, number);
+		if (r < 0)
+			(void)cj_fail(&err, -r, "send signal %d", number);
+	}
+	cj_target_free(target);
+	return r < 0 ? cli_error(cli, &err) : 0;
+}
+
+int cmd_kill(struct cli *cli, int argc, char **argv)
+{
+	struct arguments arguments = {.signal = "TERM"};
+	int first = options_parse(cli, rows, ELEMENTS(rows), usage, argc, argv, &arguments);
+	int number, status = 0;
+
+	if (first < 0)
+		return first == -2 ? cli_finish(cli, 0) : cli->usage;
+	if (arguments.list)
+		return first < argc ? cli_usage(cli, "--list takes no HANDLE") : list_signals(cli);
+	number = parse_signal(arguments.signal);
+	if (number < 0)
+		return cli_usage(cli, "signal \"%s\" is unknown (see --list)", arguments.signal);
+	if (first == argc)
+		return cli_usage(cli, "a HANDLE is missing");
+	for (int i = first; i < argc; i++)
+		if (!argv[i][strspn(argv[i], "0123456789")] && argv[i][0])
+			return cli_usage(
+				cli,
+				"%s is a PID, which can be another process's by now: give the handle, or pid:%s",
+				argv[i], argv[i]);
+	for (int i = first; i < argc; i++)
+		if (send_to(cli, argv[i], number) != 0)
+			status = EXIT_TROUBLE;
+	return status;
+}
