@@ -66,6 +66,9 @@ size_t cj_inspection_count(const struct cj_inspection *inspection);
 /* Lives as long as the inspection. */
 const struct cj_item *cj_inspection_item(const struct cj_inspection *inspection, size_t i);
 
+/* The same value? Not what couldn't be read, and not NULL. */
+int cj_items_equal(const struct cj_item *a, const struct cj_item *b);
+
 /* What was compared: an item of each inspection, NULL where one hasn't got it. */
 struct cj_difference {
 	const char *section, *object, *field;

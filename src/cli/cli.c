@@ -80,7 +80,13 @@ int cli_finish(const struct cli *cli, int status)
 {
 	struct cj_error err = CJ_ERROR_INIT;
 
+	if (cli->no_stdout) {
+		(void)cj_fail(&err, EBADF, "write to stdout");
+		return cli_error(cli, &err);
+	}
 	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	if (errno == EPIPE) /* `| head`: who reads has had enough */
 		return status;
 	(void)cj_fail(&err, errno ? errno : EIO, "write to stdout");
 	return cli_error(cli, &err);

@@ -46,6 +46,7 @@ static int open_pid_dir(const char *path, const char **ret_name, struct cj_error
 	const char *slash = strrchr(path, '/');
 	_cleanup_free_ char *dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path))
 					 : strdup(".");
+	struct stat st;
 	int fd;
 
 	*ret_name = slash ? slash + 1 : path;
@@ -54,6 +55,13 @@ static int open_pid_dir(const char *path, const char **ret_name, struct cj_error
 	if (!(*ret_name)[0])
 		return cj_fail(err, EISDIR, "write PID file \"%s\"", path);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* What is there is replaced: a device or a link isn't meant for that. */
+	if (fd >= 0 && fstatat(fd, *ret_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !S_ISREG(st.st_mode)) {
+		close_fd(&fd);
+		return cj_fail(err, S_ISDIR(st.st_mode) ? EISDIR : EINVAL,
+			       "write PID file %s, which is no regular file", path);
+	}
 	if (fd < 0 || faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0) {
 		int code = errno;
 
@@ -87,13 +95,12 @@ void detach_done(struct detach *detach)
 }
 
 /* Makes a file beside the one that is meant, which becomes that one when it's whole. rename(2) */
-static int make_beside(int dir, const char *name, char *ret, size_t size)
+static int make_beside(int dir, char *ret, size_t size)
 {
 	for (int i = 0; i < NAMES_TRIED; i++) {
 		int fd;
 
-		if (snprintf(ret, size, "%s.%d.%d", name, getpid(), i) >= (int)size)
-			return -ENAMETOOLONG;
+		(void)snprintf(ret, size, ".conjoin-pid.%d.%d", getpid(), i);
 		fd = openat(dir, ret, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 		if (fd >= 0 || errno != EEXIST)
 			return fd < 0 ? -errno : fd;
@@ -108,7 +115,7 @@ static int write_pid_file(const struct detach *detach, pid_t pid, struct cj_erro
 
 	if (detach->pid_dir < 0)
 		return 0;
-	fd = make_beside(detach->pid_dir, detach->pid_name, beside, sizeof(beside));
+	fd = make_beside(detach->pid_dir, beside, sizeof(beside));
 	if (fd < 0)
 		return cj_fail(err, -fd, "write PID file %s", detach->request->pid_file);
 	r = io_write_all(fd, text, (size_t)snprintf(text, sizeof(text), "%d\n", pid));
@@ -288,6 +295,8 @@ int detach_run(struct cli *cli, struct detach *detach, struct cj_plan *plan, int
 	sigset_t set;
 	int r;
 
+	if (cli->no_stdout) /* nobody would learn of it */
+		return cj_fail(err, EBADF, "write to stdout");
 	(void)sigemptyset(&set);
 	for (size_t i = 0; i < ELEMENTS(ending); i++)
 		(void)sigaddset(&set, ending[i]);

@@ -3,6 +3,7 @@
  * conjoin diff: where processes differ. With two, what differs (and each namespace and cgroup); with
  * more, a matrix.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,12 +70,23 @@ static bool is_shown(const struct arguments *arguments, const struct cj_differen
 	       is_section(row, "cgroups");
 }
 
-static bool is_unread(const struct comparison *comparison, const struct cj_difference *row)
+/* Nothing but what couldn't be read keeps the row from being the same. */
+static bool is_open(const struct comparison *comparison, const struct cj_difference *row)
 {
-	for (size_t i = 0; i < comparison->n; i++)
-		if (row->items[i] && row->items[i]->kind == CJ_ITEM_UNREAD)
-			return true;
-	return false;
+	const struct cj_item *first = NULL;
+
+	for (size_t i = 0; i < comparison->n; i++) {
+		const struct cj_item *item = row->items[i];
+
+		if (item && item->kind == CJ_ITEM_UNREAD)
+			continue;
+		if (i > 0 && !cj_items_equal(first, item) && first)
+			return false;
+		if (!item)
+			return false;
+		first = first ? first : item;
+	}
+	return true;
 }
 
 /* Values of the environment may be secrets. */
@@ -112,6 +124,14 @@ static char *rest_of(const struct cj_item *item, const struct cj_item *other)
 	return text;
 }
 
+static bool has_rest(const struct cj_item *item, const struct cj_item *other)
+{
+	for (size_t i = 0; i < item->n; i++)
+		if (!has(other, item->list[i]))
+			return true;
+	return false;
+}
+
 static char *value(const struct arguments *arguments, const struct comparison *comparison,
 		   const struct cj_difference *row, size_t i)
 {
@@ -121,7 +141,7 @@ static char *value(const struct arguments *arguments, const struct comparison *c
 	if (item && is_secret(arguments, row) && item->kind != CJ_ITEM_UNREAD)
 		return strdup("set");
 	if (!row->same && item && other && item->kind == CJ_ITEM_LIST &&
-	    other->kind == CJ_ITEM_LIST)
+	    other->kind == CJ_ITEM_LIST && (has_rest(item, other) || has_rest(other, item)))
 		return rest_of(item, other);
 	return item_to_text(item);
 }
@@ -218,7 +238,7 @@ static int judge(const struct cli *cli, const struct comparison *comparison)
 
 		if (row->same)
 			continue;
-		if (!is_unread(comparison, row))
+		if (!is_open(comparison, row))
 			return DIFFERENT;
 		status = cli->failure;
 	}
@@ -257,6 +277,8 @@ static int compare(const struct arguments *arguments, struct comparison *compari
 
 	while (rest && n < TABLE_COLUMNS_MAX)
 		only[n++] = strsep(&rest, ",");
+	if (rest)
+		return cj_fail(err, EINVAL, "compare more than %d sections", TABLE_COLUMNS_MAX);
 	return cj_inspections_diff(comparison->inspections, comparison->n, n ? only : NULL,
 				   &comparison->differences, err);
 }

@@ -39,6 +39,62 @@ static const char usage[] =
 	"\n"
 	"Tells all that a process is: namespaces, cgroups, root, credentials, limits.";
 
+/* What columns there can be. A target needn't have each: its cell is "-" then. */
+static const struct known {
+	const char *section, *objects, *fields; /* words; "": none, "*": any */
+} known[] = {
+	{"process", "", "pid inside handle name state threads started exe command engine id"},
+	{"namespaces", "user cgroup ipc uts net pid time mnt", "inode ours owner"},
+	{"user", "", "uid_map gid_map setgroups_denied"},
+	{"cgroups", "*", "path mounted directory frozen"},
+	{"usage", "memory cpu pids", "limit quota period used"},
+	{"root", "", "path device inode type source on_host host_path upper work lower"},
+	{"cwd", "", "path device inode"},
+	{"credentials", "uid gid", "real effective saved fs"},
+	{"credentials", "", "groups no_new_privs"},
+	{"credentials", "seccomp", "mode filters"},
+	{"credentials", "label", "module text"},
+	{"capabilities", "", "inheritable permitted effective bounding ambient"},
+	{"limits", "*", "soft hard"},
+	{"scheduling", "", "policy priority nice ioprio affinity timer_slack"},
+	{"attributes", "", "oom_score_adj umask personality core_filter"},
+	{"environment", "*", "value bare"},
+};
+
+static bool has_word(const char *words, const char *word, size_t length)
+{
+	for (const char *at = words; *at; at += strspn(at, " ")) {
+		size_t n = strcspn(at, " ");
+
+		if (n == length && memcmp(at, word, n) == 0)
+			return true;
+		at += n;
+	}
+	return false;
+}
+
+/* "SECTION.FIELD", "SECTION.OBJECT.FIELD" (an object may have dots), or a field of process. */
+static bool is_known(const char *name)
+{
+	const char *dot = strchr(name, '.'), *last = strrchr(name, '.');
+
+	if (!dot)
+		return has_word(known[0].fields, name, strlen(name));
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		const struct known *row = &known[i];
+
+		if (strlen(row->section) != (size_t)(dot - name) ||
+		    strncmp(row->section, name, (size_t)(dot - name)) != 0 ||
+		    !has_word(row->fields, last + 1, strlen(last + 1)))
+			continue;
+		if (last == dot ? !row->objects[0]
+				: strcmp(row->objects, "*") == 0 ||
+					  has_word(row->objects, dot + 1, (size_t)(last - dot - 1)))
+			return true;
+	}
+	return false;
+}
+
 /* The targets that were read; one that can't be doesn't hide the others. */
 struct all {
 	struct cj_inspection **list;
@@ -130,14 +186,9 @@ static int print_columns(const struct cli *cli, const struct arguments *argument
 		return -ENOMEM;
 	if (n > TABLE_COLUMNS_MAX)
 		return cli_usage(cli, "-o takes at most %d columns", TABLE_COLUMNS_MAX);
-	for (size_t k = 0; k < n && all->n > 0; k++) {
-		size_t i = 0;
-
-		while (i < all->n && !find(all->list[i], names[k]))
-			i++;
-		if (i == all->n)
+	for (size_t k = 0; k < n; k++)
+		if (!is_known(names[k]))
 			return cli_usage(cli, "there is no column \"%s\"", names[k]);
-	}
 	table_init(&table, names);
 	table.headless = arguments->no_headings;
 	for (size_t i = 0; i < all->n; i++)

@@ -46,18 +46,17 @@ static void print_help(void)
 }
 
 /* Files that we open must not become 0, 1 or 2: the command would get them for its own. */
-static int fill_stdio(void)
+static int fill_stdio(bool *ret_no_stdout)
 {
+	*ret_no_stdout = fcntl(1, F_GETFD) < 0;
 	for (int i = 0; i < 3; i++)
 		if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) != i)
 			return -1;
 	return 0;
 }
 
-static int run_verb(char **argv, int argc)
+static int run_verb(struct cli cli, char **argv, int argc)
 {
-	struct cli cli = {.argv = argv, .failure = EXIT_OURS, .usage = EXIT_OURS};
-
 	for (int i = 0; i < VERBS; i++) {
 		if (strcmp(verbs[i].name, argv[1]) != 0)
 			continue;
@@ -73,7 +72,7 @@ int main(int argc, char **argv)
 {
 	struct cli cli = {.argv = argv, .failure = EXIT_OURS, .usage = EXIT_OURS};
 
-	if (fill_stdio() < 0)
+	if (fill_stdio(&cli.no_stdout) < 0)
 		return EXIT_OURS;	     /* and nowhere to say so */
 	(void)prctl(PR_SET_NAME, "conjoin"); /* a sealed program's is the number of an fd */
 	/* Inherited from who started us, and in our way: we wait for children, and look at errors. */
@@ -96,5 +95,5 @@ int main(int argc, char **argv)
 		(void)puts("conjoin " CONJOIN_VERSION);
 		return cli_finish(&cli, 0);
 	}
-	return run_verb(argv, argc);
+	return run_verb(cli, argv, argc);
 }

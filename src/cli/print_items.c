@@ -120,7 +120,7 @@ char *item_name(const char *section, const char *object, const char *field)
 
 int json_print(json_t *document)
 {
-	int r = document && json_dumpf(document, stdout, JSON_INDENT(2)) == 0 &&
+	int r = document && json_dumpf(document, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0 &&
 				putchar('\n') != EOF
 			? 0
 			: -ENOMEM;

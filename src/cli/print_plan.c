@@ -77,7 +77,7 @@ static int print_json(const struct cli *cli, const struct cj_plan *plan,
 	    json_object_set_new(top, "command", command) < 0 ||
 	    json_object_set_new(top, "steps", steps) < 0 || json_array_size(steps) != n)
 		return -ENOMEM;
-	if (json_dumpf(top, stdout, JSON_INDENT(2)) < 0)
+	if (json_dumpf(top, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) < 0)
 		return -EIO;
 	(void)putchar('\n');
 	return 0;

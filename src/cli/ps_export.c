@@ -76,7 +76,9 @@ int ps_print_json(const struct ps_view *view, FILE *out)
 			return -ENOMEM;
 	if (!all)
 		return -ENOMEM;
-	(void)json_dumpf(all, out, JSON_INDENT(2)); /* a full disk shows at the final flush */
+	(void)json_dumpf(all, out,
+			 JSON_INDENT(2) |
+				 JSON_ENSURE_ASCII); /* a full disk shows at the final flush */
 	(void)fputc('\n', out);
 	return 0;
 }

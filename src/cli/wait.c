@@ -45,7 +45,7 @@ static struct cj_target **open_all(struct cli *cli, char **names, int n)
 	for (int i = 0; i < n && targets; i++) {
 		struct cj_error err = CJ_ERROR_INIT;
 
-		if (cj_target_open(names[i], &targets[i], &err) == 0)
+		if (cj_target_open_ended(names[i], &targets[i], &err) == 0)
 			continue;
 		err.hint[0] = '\0'; /* that's about other commands */
 		if (err.code == ESRCH)

@@ -133,16 +133,19 @@ static void add_namespaces(struct cj_inspection *to, const struct view *view)
 
 static void map_items(struct cj_inspection *to, const char *field, const struct idmap *map)
 {
-	char texts[16][48];
-	const char *list[16];
-	size_t n = map->n < 16 ? map->n : 16;
+	_cleanup_free_ char(*texts)[48] = calloc(map->n + 1, sizeof(*texts));
+	_cleanup_free_ const char **list = calloc(map->n + 1, sizeof(*list));
 
-	for (size_t i = 0; i < n; i++) {
+	if (!texts || !list) {
+		to->out_of_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < map->n; i++) {
 		(void)format_safe(texts[i], sizeof(texts[i]), "%u %u %u", map->ranges[i].inside,
 				  map->ranges[i].outside, map->ranges[i].count);
 		list[i] = texts[i];
 	}
-	item_list(to, field, list, n);
+	item_list(to, field, list, map->n);
 }
 
 /* The maps of its user namespace. */
@@ -204,6 +207,10 @@ static void add_usage(struct cj_inspection *to, const struct view *view)
 	struct cgroup_usage usage;
 
 	cgroup_usage_read(&view->is.cgroups, &view->mounts, &usage);
+	if (usage.unread) {
+		items_of(to, "usage", "");
+		item_unread(to, "all", usage.unread);
+	}
 	if (usage.has_memory) {
 		items_of(to, "usage", "memory");
 		limit_item(to, "limit", usage.memory_limit);
@@ -254,7 +261,8 @@ static void add_root(struct cj_inspection *to, const struct view *view)
 	if (r == -ENOENT && view->is.root.path &&
 	    view->is.namespaces.inode[NAMESPACE_MNT] ==
 		    view->ours.namespaces.inode[NAMESPACE_MNT]) {
-		item_text(to, "host_path", view->is.root.path); /* chroot(2) in our own mounts */
+		item_bool(to, "on_host", true); /* chroot(2) in our own mounts */
+		item_text(to, "host_path", view->is.root.path);
 		return;
 	}
 	if (r < 0) {
@@ -263,10 +271,10 @@ static void add_root(struct cj_inspection *to, const struct view *view)
 	}
 	item_text(to, "type", rootfs.type);
 	item_text(to, "source", rootfs.source);
+	item_bool(to, "on_host",
+		  rootfs.host_path != NULL); /* mounted in our mount namespace, too */
 	if (rootfs.host_path)
 		item_text(to, "host_path", rootfs.host_path);
-	else
-		item_unread(to, "host_path", ENOENT); /* mounted nowhere in our mount namespace */
 	if (rootfs.upper)
 		item_text(to, "upper", rootfs.upper);
 	if (rootfs.work)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/target.h"
 
+#include <conjoin/process.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -44,7 +46,8 @@ static int find(const char *text, struct pidref *ret, struct cj_error *err)
 	return engine->find(colon + 1, ret, err);
 }
 
-int cj_target_open(const char *text, struct cj_target **ret, struct cj_error *err)
+static int open_target(const char *text, bool may_have_ended, struct cj_target **ret,
+		       struct cj_error *err)
 {
 	struct cj_target *target;
 	int r;
@@ -57,7 +60,7 @@ int cj_target_open(const char *text, struct cj_target **ret, struct cj_error *er
 	target->ref = (struct pidref)PIDREF_INIT;
 	target->text = strdup(text);
 	r = target->text ? find(text, &target->ref, err) : cj_fail(err, ENOMEM, "find %s", text);
-	if (r == 0 && pidref_verify(&target->ref) < 0)
+	if (r == 0 && !may_have_ended && pidref_verify(&target->ref) < 0)
 		r = cj_fail(err, ESRCH, "enter process %d, which has ended (it's a zombie)",
 			    target->ref.pid);
 	if (r == -ESRCH && is_process(text))
@@ -68,6 +71,16 @@ int cj_target_open(const char *text, struct cj_target **ret, struct cj_error *er
 	}
 	*ret = target;
 	return 0;
+}
+
+int cj_target_open(const char *text, struct cj_target **ret, struct cj_error *err)
+{
+	return open_target(text, false, ret, err);
+}
+
+int cj_target_open_ended(const char *text, struct cj_target **ret, struct cj_error *err)
+{
+	return open_target(text, true, ret, err);
 }
 
 enum { ENDING_MS = 200 };

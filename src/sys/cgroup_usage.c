@@ -108,8 +108,11 @@ void cgroup_usage_add(const char *directory, const struct cgroup_entry *entry,
 {
 	_cleanup_fd_ int fd = cgroup_open(directory);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (fd != -ENOENT) /* removed meanwhile, or above our cgroup namespace */
+			usage->unread = -fd;
 		return;
+	}
 	if (entry->unified)
 		add_unified(fd, usage);
 	else

@@ -15,6 +15,7 @@
 
 /* What the controllers of one cgroup tell; each part only where its flag is set. */
 struct cgroup_usage {
+	int unread; /* errno of a cgroup that couldn't be opened; 0: none */
 	bool has_memory;
 	uint64_t memory, memory_limit; /* bytes */
 	bool has_cpu;

@@ -483,3 +483,18 @@ def test_a_tracer_sees_nothing_of_the_host_while_many_are_detached(arena, subrea
     found, caught, _ = stop_attack(box)
     assert found == []
     assert caught > LAUNCHES / 100
+
+
+def test_a_pid_file_takes_the_place_of_nothing_but_a_file(box, conjoin, scratch, subreaper):
+    os.symlink("elsewhere", os.path.join(scratch, "link"))
+    os.mkfifo(os.path.join(scratch, "fifo"))
+    for path in (os.path.join(scratch, name) for name in ("link", "fifo")):
+        done = conjoin.exec(box, "sleep", "1000", options=["-d", "--pid-file", path])
+        assert_failed(done, OURS, "no regular file")
+    assert sorted(os.listdir(scratch)) == ["fifo", "link"]
+
+
+def test_with_stdout_closed_nothing_runs(box, conjoin, subreaper):
+    done = conjoin.exec(box, "sleep", "1000", options=["-d"], preexec_fn=lambda: os.close(1))
+    assert_failed(done, OURS, "write to stdout")
+    assert everybody_in(box) == []

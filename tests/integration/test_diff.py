@@ -123,3 +123,16 @@ def test_a_pod_shares_what_it_shares(conjoin, runc):
     assert not same & {"pid", "mnt", "uts"}
     theirs = first.ns()
     assert same == {kind for kind, inode in second.ns().items() if inode == theirs[kind]}
+
+
+def test_sections_beyond_what_fits_are_refused_and_not_left_out(conjoin):
+    only = "limits," * 16 + "namespaces"
+    assert conjoin.run("diff", "--only", only, "self", "self").returncode == 2
+
+
+def test_one_that_cant_be_read_hides_no_difference(conjoin, sandbox):
+    """To an ordinary user root's process is unreadable; his own two differ."""
+    mine = [sandbox(user=1000, namespaces="user,net"), sandbox(user=1000, namespaces="user,net")]
+    done = conjoin.run("diff", "--only", "namespaces", *(box.pid for box in mine), os.getpid(),
+                       user=1000)
+    assert done.returncode == 1, done

@@ -12,6 +12,7 @@ import pytest
 
 from lib import proc
 from lib.failure import CONTROL, assert_failed
+from lib.poll import wait_for
 from lib.program import as_user
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -253,3 +254,39 @@ def test_hostile_names_are_escaped(conjoin):
         assert "\\xff\\xfe" in about["command"]
     finally:
         process.communicate()
+
+
+def test_a_map_of_many_ranges_is_whole(conjoin):
+    process = subprocess.Popen(["unshare", "-U", "sleep", "1000"])
+    try:
+        wait_for(lambda: proc.namespaces(process.pid)["user"] != proc.namespaces()["user"])
+        lines = [f"{i * 10} {100000 + i * 20} 10" for i in range(40)]
+        with open(f"/proc/{process.pid}/uid_map", "w", encoding="ascii") as f:
+            f.write("\n".join(lines))
+        assert inspect(conjoin, process.pid)[0]["user"]["uid_map"] == lines
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_columns_that_a_target_hasnt_got_are_empty(conjoin, box):
+    done = conjoin.run("inspect", "--noheadings", "-o",
+                       "pid,root.upper,environment.HOME.value,limits.nope.soft", box.pid)
+    assert (done.returncode, done.stdout.split()) == (0, [str(box.pid), "-", "-", "-"])
+    for name in ("nope", "usage.nothing.used", "root.nope", "namespaces.mnt", "nope.a.b"):
+        assert conjoin.run("inspect", "-o", name, box.pid).returncode == 2
+
+
+def test_json_holds_nothing_that_a_terminal_could_take(conjoin):
+    process = subprocess.Popen(["sh", "-c", "echo; read x", "\u009b2J\u202e"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        process.stdout.readline()
+        done = conjoin.run("inspect", "--json", process.pid)
+        assert "2J" in done.stdout and done.stdout.isascii()
+    finally:
+        process.communicate()
+
+
+def test_a_closed_stdout_is_no_success(conjoin):
+    assert conjoin.run("inspect", "self", preexec_fn=lambda: os.close(1)).returncode == 1

@@ -258,3 +258,12 @@ def test_in_containers_of_real_runtimes(request, conjoin, detach, runtime):
     assert conjoin.run("kill", "-s", "INT", command.handle).returncode == 0
     assert waiting.result() == (128 + signal.SIGINT, "")
     command.reap()
+
+
+def test_the_status_of_one_that_has_ended_already(conjoin, held):
+    command = held.hold("exit 7")
+    held.go()
+    wait_for(lambda: proc.stat_fields(command.pid)[0] == "Z")
+    done = conjoin.run("wait", command.handle)
+    assert (done.returncode, done.stderr) == (7, "")
+    command.reap()

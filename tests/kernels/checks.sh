@@ -3,7 +3,7 @@
 #
 # The checks of one guest. A check is a function; its name is the promise. It returns 0, 77
 # (skipped) or anything else; what it printed last is the reason. What conjoin did is asked of
-# /proc. Not here: those about cgroups (checks-cgroup.sh), and making the machine (guest.sh).
+# /proc. Not here: those about cgroups (checks-cgroup.sh) and seeing (checks-see.sh), and making the machine (guest.sh).
 #
 # A check runs in a subshell. Containers that it starts end with it.
 #
@@ -353,56 +353,6 @@ our_own_file_is_sealed_without_programs_in_memory() {
 	[ "$(sha256sum /bin/conjoin)" = "$sum" ] || fail "the file is another"
 }
 
-inspect_tells_what_the_kernel_tells() {
-	start
-	for kind in mnt pid net user; do
-		told=$(conjoin inspect --noheadings -o "namespaces.$kind.inode" "$pid")
-		[ "$kind:[$told]" = "$(readlink "/proc/$pid/ns/$kind")" ] || fail "$kind: $told"
-	done
-	conjoin inspect "$pid" | grep -q unreadable && fail "$(conjoin inspect "$pid" | grep unread)"
-	true
-}
-
-a_command_that_is_inside_doesnt_differ() {
-	start
-	hold "$pid"
-	expect 0 conjoin diff --only namespaces,cgroups,capabilities,limits "$pid" "$command"
-	expect 1 conjoin diff --only namespaces self "$pid"
-}
-
-pids_are_translated_both_ways() {
-	start
-	hold "$pid"
-	inside=$(awk '/^NSpid:/ { print $NF }' "/proc/$command/status")
-	[ "$(conjoin pids --host "$command" "$pid")" = "$inside" ] || fail "not $inside"
-	[ "$(conjoin pids --inside "$inside" "$pid")" = "$command" ] || fail "not $command"
-	[ "$(conjoin pids --flat --noheadings -o host "$pid" | wc -l)" -ge 2 ] || fail "too few"
-}
-
-ps_lists_the_container() {
-	start
-	conjoin ps --noheadings -o pid | grep -q "^$pid *\$" || fail "$(conjoin ps)"
-}
-
-a_detached_command_is_named_and_ended_by_its_handle() {
-	start
-	said=$(conjoin exec -d "$pid" sleep 1000) || fail "exec -d"
-	handle=${said%% *} command=${said%%:*}
-	[ -e "/proc/$command" ] || fail "$said isn't there"
-	conjoin wait "$handle" 2>/dev/null &
-	waiting=$!
-	expect 0 conjoin kill -s KILL "$handle"
-	until_true is_dead "$command"
-	wait $waiting
-	got=$?
-	# 6.15 tells it, before that a zombie may
-	[ $got = 137 ] || [ $got = 1 ] || fail "wait: $got"
-}
-
-is_dead() {
-	[ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"
-}
-
 streams_are_inherited() {
 	[ "$(echo hello | run "$pid" cat)" = hello ] || fail "a pipe"
 	head -c 300000 /dev/urandom >/run/random
@@ -496,6 +446,8 @@ nothing_is_left_behind() {
 
 # shellcheck source=tests/kernels/checks-cgroup.sh
 . /checks-cgroup.sh
+# shellcheck source=tests/kernels/checks-see.sh
+. /checks-see.sh
 
 mounts_before=$(wc -l </proc/mounts)
 start
@@ -514,11 +466,7 @@ for name in the_container_differs_from_us_in_all_kinds_of_namespaces \
 	handles_have_the_form_of_this_kernel \
 	our_own_file_is_out_of_reach \
 	our_own_file_is_sealed_without_programs_in_memory \
-	inspect_tells_what_the_kernel_tells \
-	a_command_that_is_inside_doesnt_differ \
-	pids_are_translated_both_ways \
-	ps_lists_the_container \
-	a_detached_command_is_named_and_ended_by_its_handle \
+	$SEE_CHECKS \
 	streams_are_inherited \
 	closed_streams_do_no_harm \
 	a_pty_is_the_containers \
