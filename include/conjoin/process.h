@@ -38,6 +38,7 @@ int cj_target_signal(const struct cj_target *target, int signal);
  *	when its parent has waited	from 6.15 on, and if the target was opened before
  *
  *	ETIMEDOUT	it still runs
+ *	EINVAL		a kernel thread
  *	ENODATA		it has ended, and how isn't known
  */
 int cj_target_wait(const struct cj_target *target, int timeout_ms, struct cj_exit *ret,

@@ -393,6 +393,8 @@ int cj_pids_read(const struct cj_target *target, const struct cj_pids_options *o
 	int r = take_options(options, &reading.options, err);
 
 	if (r == 0)
+		r = target_check_kind(target, err);
+	if (r == 0)
 		r = reading_begin(&reading, target, err);
 	if (r == 0)
 		r = find_wanted(&reading, err);

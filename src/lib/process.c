@@ -57,8 +57,11 @@ int cj_target_wait(const struct cj_target *target, int timeout_ms, struct cj_exi
 		   struct cj_error *err)
 {
 	const struct pidref *ref = &target->ref;
-	int status, r = wait_for(ref->fd, POLLIN, deadline_after(timeout_ms));
+	int status, r = target_check_kind(target, err);
 
+	if (r < 0)
+		return r;
+	r = wait_for(ref->fd, POLLIN, deadline_after(timeout_ms));
 	if (r == 0)
 		return cj_fail(err, ETIMEDOUT, "wait for process %d", ref->pid);
 	if (r > 0)

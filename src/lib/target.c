@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+#include "sys/proc.h"
 
 /* A bare number, or a handle, is a process; every other word without a scheme is a name. */
 static bool is_process(const char *text)
@@ -81,6 +82,15 @@ int cj_target_open(const char *text, struct cj_target **ret, struct cj_error *er
 int cj_target_open_ended(const char *text, struct cj_target **ret, struct cj_error *err)
 {
 	return open_target(text, true, ret, err);
+}
+
+int target_check_kind(const struct cj_target *target, struct cj_error *err)
+{
+	struct proc_stat stat;
+
+	if (proc_read_stat(target->ref.proc, &stat) == 0 && stat.kernel_thread)
+		return cj_fail(err, EINVAL, "process %d is a kernel thread", target->ref.pid);
+	return 0;
 }
 
 enum { ENDING_MS = 200 };

@@ -13,6 +13,9 @@ struct cj_target {
 	char *text; /* as the user wrote it */
 };
 
+/* EINVAL with the words for it where the target is a kernel thread. Nobody waits for one, or enters it. */
+int target_check_kind(const struct cj_target *target, struct cj_error *err);
+
 /*
  * A step failed: if the target has ended by now that's the reason, whatever the kernel said (its
  * cgroups vanish, its namespaces refuse). Rewrites the error then. Returns what the step did, or

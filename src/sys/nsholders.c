@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/format.h"
 #include "base/parse.h"
+#include "sys/mountinfo.h"
 #include "sys/namespace.h"
 #include "sys/pidref.h"
 #include "sys/proc.h"
@@ -183,55 +184,30 @@ int ns_holders_of_files(int proc, pid_t pid, const struct ns_holders *holders)
 	return r;
 }
 
-/* mountinfo writes blank, tab, newline and backslash as \ooo: proc(5). */
-static void unescape(char *text)
+/* Its root is the namespace's name: "net:[4026532186]". */
+static int look_at_mount(const struct mount_line *line, pid_t pid, const struct ns_holders *holders)
 {
-	char *to = text;
+	struct ns_holder holder = {.how = NS_HOLDER_MOUNT, .pid = pid, .fd = -1};
+	_cleanup_free_ char *point = NULL;
 
-	for (const char *at = text; *at; at++) {
-		if (*at == '\\' && at[1] && at[2] && at[3]) {
-			*to++ = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
-			at += 3;
-		} else {
-			*to++ = *at;
-		}
-	}
-	*to = '\0';
-}
-
-/* ID PARENT MAJ:MIN ROOT POINT OPTIONS [TAG…] - TYPE …, where ROOT is "net:[4026532186]" */
-static int look_at_mount(char *line, struct ns_holder *holder)
-{
-	char *fields[5], *save = NULL;
-
-	if (!strstr(line, " - nsfs "))
+	if (!mount_word_is(line->type, "nsfs") ||
+	    parse_name(line->root.at, line->root.length, &holder.kind, &holder.inode) < 0)
 		return 0;
-	for (size_t i = 0; i < ELEMENTS(fields); i++) {
-		fields[i] = strtok_r(i ? NULL : line, " ", &save);
-		if (!fields[i])
-			return 0;
-	}
-	if (parse_name(fields[3], strlen(fields[3]), &holder->kind, &holder->inode) < 0)
-		return 0;
-	unescape(fields[4]);
-	holder->path = fields[4];
-	return 1;
+	point = mount_word_text(line->point);
+	if (!point)
+		return -ENOMEM;
+	holder.path = point;
+	return holders->found(holders->data, &holder);
 }
 
 int ns_holders_of_mounts(int proc, pid_t pid, const struct ns_holders *holders)
 {
 	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 	int r = proc_read(proc, "mountinfo", MOUNTINFO_LIMIT, &text);
-	char *line, *next;
+	const char *at = text.data;
+	struct mount_line line;
 
-	for (line = text.data; r == 0 && line && *line; line = next) {
-		struct ns_holder holder = {.how = NS_HOLDER_MOUNT, .pid = pid, .fd = -1};
-
-		next = line + strcspn(line, "\n");
-		if (*next)
-			*next++ = '\0';
-		if (look_at_mount(line, &holder))
-			r = holders->found(holders->data, &holder);
-	}
+	while (r == 0 && at && mountinfo_next(&at, &line))
+		r = look_at_mount(&line, pid, holders);
 	return r;
 }

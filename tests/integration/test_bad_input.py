@@ -89,6 +89,8 @@ def kernel_thread():
 def test_a_kernel_thread_is_no_target(conjoin):
     pid = kernel_thread()
     assert_failed(conjoin.exec(pid, "true"), OURS, str(pid), "kernel thread")
+    for command in ("inspect", "pids", "wait"):
+        assert_failed(conjoin.run(command, pid), 1, str(pid), "kernel thread")
 
 
 def test_a_thread_is_no_target(conjoin):
