@@ -86,8 +86,6 @@ int cli_finish(const struct cli *cli, int status)
 	}
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	if (errno == EPIPE) /* `| head`: who reads has had enough */
-		return status;
 	(void)cj_fail(&err, errno ? errno : EIO, "write to stdout");
 	return cli_error(cli, &err);
 }
