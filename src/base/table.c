@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "base/grow.h"
 
 void table_init(struct table *table, const char *const *headings)
 {
@@ -16,27 +17,13 @@ void table_init(struct table *table, const char *const *headings)
 		table_add(table, headings[i]);
 }
 
-static int make_room(struct table *table)
-{
-	size_t room = table->room ? table->room * 2 : 64;
-	char **grown;
-
-	if (table->n < table->room)
-		return 1;
-	grown = reallocarray(table->cells, room, sizeof(*grown));
-	if (!grown)
-		return 0;
-	table->cells = grown;
-	table->room = room;
-	return 1;
-}
-
 void table_add(struct table *table, const char *text)
 {
 	size_t size = 4 * strlen(text) + 1;
 	char *cell = malloc(size);
 
-	if (!cell || !make_room(table)) {
+	if (!cell || !array_grow((void **)&table->cells, sizeof(*table->cells), &table->room,
+				 table->n + 1)) {
 		free(cell);
 		table->failed = 1;
 		return;

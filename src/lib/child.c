@@ -34,13 +34,11 @@ pid_t cj_child_pid_inside(const struct cj_child *child)
 int cj_child_handle(const struct cj_child *child, char *buf, size_t size)
 {
 	_cleanup_(pidref_done) struct pidref ref = PIDREF_INIT;
-	siginfo_t info;
 	int r = child->ended ? -ESRCH : pidref_open(child->pid, &ref, NULL);
 
 	/* Opened by number: it's still the command's as long as nobody has waited for it. */
 	if (r == 0)
-		r = sys_waitid(P_PIDFD, (id_t)child->pidfd, &info,
-			       WEXITED | WNOHANG | WNOWAIT | __WALL);
+		r = process_is_child(child->pidfd);
 	return r < 0 ? r : (int)pidref_format(&ref, buf, size);
 }
 

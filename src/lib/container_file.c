@@ -122,13 +122,21 @@ static void find(int root, const char *subroot, const struct file_query *queries
 	_exit(0);
 }
 
-int container_file_find(int root, const char *subroot, const struct file_query *queries, size_t n,
-			size_t *ret, struct cj_error *err)
+/* What a helper is to do: look for files, or without `queries` read one. */
+struct task {
+	int root;
+	const char *path; /* or the root beneath the root, for queries */
+	const struct file_query *queries;
+	size_t n;
+};
+
+/* Has it done by a process that can be killed: FUSE may never answer. */
+static int ask_helper(const struct task *task, size_t limit, const char *what, struct bytes *ret,
+		      struct cj_error *err)
 {
-	_cleanup_(bytes_done) struct bytes index = BYTES_INIT;
 	_cleanup_fd_ int in = -EBADF, out = -EBADF;
 	_cleanup_(process_end) int helper = -EBADF;
-	int fds[2], r;
+	int fds[2];
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
@@ -136,12 +144,24 @@ int container_file_find(int root, const char *subroot, const struct file_query *
 	in = fds[0];
 	out = fds[1];
 	pid = process_spawn(-1, &helper);
+	if (pid == 0 && task->queries)
+		find(task->root, task->path, task->queries, task->n, out);
 	if (pid == 0)
-		find(root, subroot, queries, n, out);
+		answer(task->root, task->path, out);
 	if (pid < 0)
-		return cj_fail(err, -pid, "make a process to look for files");
+		return cj_fail(err, -pid, "make a process to %s%s", what,
+			       task->queries ? "" : task->path);
 	close_fd(&out);
-	r = take_answer(in, sizeof(*ret), &index);
+	return take_answer(in, limit, ret);
+}
+
+int container_file_find(int root, const char *subroot, const struct file_query *queries, size_t n,
+			size_t *ret, struct cj_error *err)
+{
+	const struct task task = {root, subroot, queries, n};
+	_cleanup_(bytes_done) struct bytes index = BYTES_INIT;
+	int r = ask_helper(&task, sizeof(*ret), "look for files", &index, err);
+
 	if (r == 0 && index.size != sizeof(*ret))
 		r = -EIO; /* the helper was killed */
 	if (r < 0)
@@ -153,21 +173,8 @@ int container_file_find(int root, const char *subroot, const struct file_query *
 int container_file_read(int root, const char *path, size_t limit, struct bytes *ret,
 			struct cj_error *err)
 {
-	_cleanup_fd_ int in = -EBADF, out = -EBADF;
-	_cleanup_(process_end) int helper = -EBADF;
-	int fds[2], r;
-	pid_t pid;
+	const struct task task = {.root = root, .path = path};
+	int r = ask_helper(&task, limit, "read ", ret, err);
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return cj_fail(err, errno, "make a pipe");
-	in = fds[0];
-	out = fds[1];
-	pid = process_spawn(-1, &helper);
-	if (pid == 0)
-		answer(root, path, out);
-	if (pid < 0)
-		return cj_fail(err, -pid, "make a process to read %s", path);
-	close_fd(&out);
-	r = take_answer(in, limit, ret);
 	return r < 0 ? cj_fail(err, -r, "read %s of the target", path) : 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 
 void cj_inspection_free(struct cj_inspection *inspection)
 {
@@ -27,25 +28,11 @@ const struct cj_item *cj_inspection_item(const struct cj_inspection *inspection,
 	return &inspection->items[i];
 }
 
-static bool grow(void **array, size_t size, size_t n, size_t *room)
-{
-	void *grown;
-
-	if (n < *room)
-		return true;
-	grown = reallocarray(*array, *room ? *room * 2 : 64, size);
-	if (!grown)
-		return false;
-	*array = grown;
-	*room = *room ? *room * 2 : 64;
-	return true;
-}
-
 /* Takes the block, and frees it where it can't be kept. */
 static void *own(struct cj_inspection *to, void *block)
 {
-	if (!block ||
-	    !grow((void **)&to->owned, sizeof(*to->owned), to->n_owned, &to->owned_room)) {
+	if (!block || !array_grow((void **)&to->owned, sizeof(*to->owned), &to->owned_room,
+				  to->n_owned + 1)) {
 		free(block);
 		to->out_of_memory = true;
 		return NULL;
@@ -63,7 +50,7 @@ const char *items_copy(struct cj_inspection *to, const char *text)
 
 static void add(struct cj_inspection *to, const char *field, struct cj_item item)
 {
-	if (!grow((void **)&to->items, sizeof(*to->items), to->n, &to->room)) {
+	if (!array_grow((void **)&to->items, sizeof(*to->items), &to->room, to->n + 1)) {
 		to->out_of_memory = true;
 		return;
 	}

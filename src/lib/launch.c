@@ -119,15 +119,6 @@ static int make_stage(struct starting *s, struct cj_error *err)
 	return cj_fail(err, -s->stage, "join unified cgroup %s", s->plan->cgroups[i].directory);
 }
 
-/* Is it an unreaped child of ours, so that its number is nobody else's? */
-static bool is_ours(int pidfd)
-{
-	siginfo_t info;
-
-	return pidfd >= 0 &&
-	       sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
-}
-
 /*
  * Opens the child, once there is one. The number comes from the kernel by way of the stage, which the
  * container can't reach, and as our unreaped child it is nobody else's.
@@ -141,7 +132,8 @@ static int take_child(struct starting *s, struct cj_error *err)
 	s->child_fd = sys_pidfd_open(pid, 0);
 	if (s->child_fd < 0)
 		return cj_fail(err, -s->child_fd, "open the command's process");
-	if (!is_ours(s->child_fd)) { /* somebody in the caller waits for any child, and was quick */
+	if (process_is_child(s->child_fd) <
+	    0) { /* somebody in the caller waits for any child, and was quick */
 		close_fd(&s->child_fd);
 		return cj_fail(err, ECHILD, "keep hold of the command's process");
 	}
@@ -155,13 +147,13 @@ static int take_report(struct starting *s, const struct report *report, struct c
 		return cj_fail(err, EPROTO, "listen to the command's process: too many reports");
 	switch ((enum report_kind)report->kind) {
 	case REPORT_STEP:
-		starting_log(s, CJ_LOG_STEP, "%s: done", report->error.text);
+		starting_log(s->options, CJ_LOG_STEP, "%s: done", report->error.text);
 		return 0;
 	case REPORT_NOTE:
-		starting_log(s, CJ_LOG_STEP, "%s", report->error.text);
+		starting_log(s->options, CJ_LOG_STEP, "%s", report->error.text);
 		return 0;
 	case REPORT_WARNING:
-		starting_log(s, CJ_LOG_WARNING, "%s: %s", report->error.text,
+		starting_log(s->options, CJ_LOG_WARNING, "%s: %s", report->error.text,
 			     strerror(report->error.code));
 		return 0;
 	case REPORT_EXECUTE:
@@ -343,9 +335,9 @@ static void thaw(const struct starting *s)
 	fd = cgroup_open_procs(directory);
 	if (fd < 0)
 		return;
-	if (is_ours(s->stage_fd))
+	if (s->stage_fd >= 0 && process_is_child(s->stage_fd) == 0)
 		(void)cgroup_attach(fd, s->stage);
-	if (is_ours(s->child_fd))
+	if (s->child_fd >= 0 && process_is_child(s->child_fd) == 0)
 		(void)cgroup_attach(fd, s->child);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "base/io.h"
 #include "lib/starting.h"
 #include "lib/target.h"
@@ -125,29 +126,12 @@ static void pack_done(struct pack *pack)
 	free(pack->slots);
 }
 
-static bool grow(void **block, size_t size, size_t *room, size_t wanted)
-{
-	size_t more = *room ? *room : 256;
-	void *grown;
-
-	while (more < wanted)
-		more *= 2;
-	if (more == *room)
-		return true;
-	grown = reallocarray(*block, more, size);
-	if (!grown)
-		return false;
-	*block = grown;
-	*room = more;
-	return true;
-}
-
 /* Returns where they lie. */
 static size_t pack_bytes(struct pack *pack, const void *bytes, size_t size)
 {
 	size_t at = (pack->size + 7) / 8 * 8;
 
-	if (pack->failed || !grow((void **)&pack->bytes, 1, &pack->room, at + size)) {
+	if (pack->failed || !array_grow((void **)&pack->bytes, 1, &pack->room, at + size)) {
 		pack->failed = true;
 		return 0;
 	}
@@ -163,8 +147,8 @@ static void pack_pointer(struct pack *pack, size_t slot, size_t to, bool is_null
 {
 	uint64_t value = is_null ? 0 : to;
 
-	if (pack->failed || !grow((void **)&pack->slots, sizeof(*pack->slots), &pack->slots_room,
-				  pack->n_slots + 1)) {
+	if (pack->failed || !array_grow((void **)&pack->slots, sizeof(*pack->slots),
+					&pack->slots_room, pack->n_slots + 1)) {
 		pack->failed = true;
 		return;
 	}

@@ -31,32 +31,31 @@ int starting_take_options(const struct cj_launch_options *options, struct cj_lau
 	return 0;
 }
 
-void starting_log(const struct starting *s, enum cj_log_level level, const char *format, ...)
+void starting_log(const struct cj_launch_options *options, enum cj_log_level level,
+		  const char *format, ...)
 {
 	char text[1024];
 	va_list args;
 
-	if (!s->options->log || level > s->options->log_level)
+	if (!options->log || level > options->log_level)
 		return;
 	va_start(args, format);
 	(void)format_safe_v(text, sizeof(text), format, args);
 	va_end(args);
-	s->options->log(s->options->log_data, level, text);
+	options->log(options->log_data, level, text);
 }
 
-void starting_log_plan(struct cj_plan *plan, const struct cj_launch_options *options)
+void starting_log_plan(const struct cj_plan *plan, const struct cj_launch_options *options)
 {
-	const struct starting of = {.plan = plan, .options = options}, *s = &of;
-
-	for (size_t i = 0; i < s->plan->n_rows; i++) {
-		const struct cj_plan_row *row = &s->plan->rows[i];
+	for (size_t i = 0; i < plan->n_rows; i++) {
+		const struct cj_plan_row *row = &plan->rows[i];
 
 		if (strcmp(row->action, "warn") == 0)
-			starting_log(s, CJ_LOG_WARNING, "%s%s%s: %s", row->step,
+			starting_log(options, CJ_LOG_WARNING, "%s%s%s: %s", row->step,
 				     row->object[0] ? " " : "", row->object, row->reason);
 		else if (strcmp(row->action, "nothing") == 0 || strcmp(row->action, "skip") == 0 ||
 			 strcmp(row->action, "choose") == 0)
-			starting_log(s, CJ_LOG_STEP, "%s%s%s: %s", row->step,
+			starting_log(options, CJ_LOG_STEP, "%s%s%s: %s", row->step,
 				     row->object[0] ? " " : "", row->object, row->reason);
 	}
 }
@@ -97,7 +96,7 @@ static int copy_seccomp(struct starting *s, struct cj_error *err)
 	r = seccomp_copy(ref->pid, ref->fd, &s->plan->facts.seccomp, err);
 	if (r < 0)
 		return r;
-	starting_log(s, CJ_LOG_STEP, "seccomp: filters copied from the target: %zu",
+	starting_log(s->options, CJ_LOG_STEP, "seccomp: filters copied from the target: %zu",
 		     s->plan->facts.seccomp.count);
 	if (seccomp_programs_want_listener(&s->plan->facts.seccomp)) {
 		cj_hint(err, "--seccomp FILE names a profile, --skip seccomp goes without");
@@ -131,8 +130,9 @@ static int open_cgroups(struct starting *s, struct cj_error *err)
 			return cj_fail(err, -s->cgroups[i], "join %s cgroup %s", cgroup->name,
 				       cgroup->directory);
 		}
-		starting_log(s, CJ_LOG_WARNING, "cgroups %s: left out, %s can't be opened: %s",
-			     cgroup->name, cgroup->directory, strerror(-s->cgroups[i]));
+		starting_log(s->options, CJ_LOG_WARNING,
+			     "cgroups %s: left out, %s can't be opened: %s", cgroup->name,
+			     cgroup->directory, strerror(-s->cgroups[i]));
 	}
 	return own_cgroups_make(plan, s->cgroups, &s->own, err);
 }

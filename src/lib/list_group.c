@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 
 static uint64_t foreign_pidns(const struct list_group *group, const struct namespaces *namespaces)
 {
@@ -130,15 +131,9 @@ int list_group_add(struct list_group *group, const struct scan_process *process)
 		r = note_pidns(group, process);
 	if (r < 0)
 		return r;
-	if (group->n_processes == group->room) {
-		size_t more = group->room ? 2 * group->room : 256;
-		struct list_process *grown = reallocarray(group->processes, more, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		group->processes = grown;
-		group->room = more;
-	}
+	if (!array_grow((void **)&group->processes, sizeof(added), &group->room,
+			group->n_processes + 1))
+		return -ENOMEM;
 	group->processes[group->n_processes++] = added;
 	group->cells[added.cell].processes++;
 	return 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "lib/pids_tree.h"
 #include "lib/target.h"
 #include "sys/pidns.h"
@@ -66,30 +67,13 @@ size_t cj_pids_unread(const struct cj_pids *pids)
 	return pids->unread;
 }
 
-/* Room for one more of `size` bytes. NULL: none, and the old array stays as it is. */
-static void *grow(void *array, size_t n, size_t *room, size_t size)
-{
-	size_t more = *room ? *room * 2 : 64;
-	void *grown;
-
-	if (n < *room)
-		return array;
-	grown = reallocarray(array, more, size);
-	if (grown)
-		*room = more;
-	return grown;
-}
-
 /* --- which numbers to look at --- */
 
 static int numbers_add(struct numbers *numbers, pid_t pid)
 {
-	pid_t *pids = grow(numbers->pids, numbers->n, &numbers->room, sizeof(*pids));
-
-	if (!pids)
+	if (!array_grow((void **)&numbers->pids, sizeof(pid), &numbers->room, numbers->n + 1))
 		return -ENOMEM;
-	numbers->pids = pids;
-	pids[numbers->n++] = pid;
+	numbers->pids[numbers->n++] = pid;
 	return 0;
 }
 
@@ -272,7 +256,6 @@ static int fill(struct process *process, const struct pid_status *status, const 
 static int add(struct reading *reading, const struct pid_status *status, ssize_t size)
 {
 	struct cj_pids *pids = reading->pids;
-	struct process *all = grow(pids->all, pids->n, &pids->room, sizeof(*all));
 	bool truncated = size > CJ_PIDS_COMMAND_MAX;
 	struct process process = {
 		.pid = {.host = status->levels[0],
@@ -284,13 +267,12 @@ static int add(struct reading *reading, const struct pid_status *status, ssize_t
 	};
 	int r;
 
-	if (!all)
+	if (!array_grow((void **)&pids->all, sizeof(process), &pids->room, pids->n + 1))
 		return -ENOMEM;
-	pids->all = all;
 	size = size < 0 ? 0 : truncated ? CJ_PIDS_COMMAND_MAX : size;
 	r = fill(&process, status, reading->command, (size_t)size);
 	if (r == 0)
-		all[pids->n++] = process;
+		pids->all[pids->n++] = process;
 	return r;
 }
 

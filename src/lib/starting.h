@@ -57,11 +57,11 @@ int starting_take_options(const struct cj_launch_options *options, struct cj_lau
 			  struct cj_error *err);
 
 /* Tells the caller's log function, if it listens to that level. */
-void starting_log(const struct starting *s, enum cj_log_level level, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+void starting_log(const struct cj_launch_options *options, enum cj_log_level level,
+		  const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* What of the plan is nothing to be done, or a warning: the rest logs itself. */
-void starting_log_plan(struct cj_plan *plan, const struct cj_launch_options *options);
+void starting_log_plan(const struct cj_plan *plan, const struct cj_launch_options *options);
 
 /* Everything before there is a stage: checks, cgroups and pipes opened, stdio placed. launch_prepare.c */
 int starting_prepare(struct starting *s, struct cj_error *err);

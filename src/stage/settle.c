@@ -168,19 +168,13 @@ static int set_scheduling(const struct orders *orders, struct cj_error *err)
 	return STEP_NOTHING;
 }
 
-static void wipe(char *text)
-{
-	for (; *text; text++)
-		*(volatile char *)text = '\0';
-}
-
 /* Where the host has its cgroups the target's cgroup namespace hides. */
 static int forget_paths(const struct orders *orders, struct cj_error *err)
 {
 	(void)err;
 	for (size_t i = 0; i < orders->n_cgroups; i++) {
-		wipe(orders->cgroups[i].name);
-		wipe(orders->cgroups[i].directory);
+		text_wipe(orders->cgroups[i].name);
+		text_wipe(orders->cgroups[i].directory);
 	}
 	return STEP_NOTHING;
 }

@@ -74,6 +74,12 @@ void step_warn(const struct orders *orders, int code, const char *format, ...)
 	va_end(args);
 }
 
+void text_wipe(char *text)
+{
+	for (; *text; text++)
+		*(volatile char *)text = '\0';
+}
+
 static int follow_supervisor(const struct orders *orders, struct cj_error *err)
 {
 	char byte;
@@ -412,8 +418,7 @@ static int forget_environment(const struct orders *orders, struct cj_error *err)
 	(void)orders;
 	(void)err;
 	for (char **entry = environ; entry && *entry; entry++)
-		for (char *at = *entry; *at; at++)
-			*(volatile char *)at = '\0';
+		text_wipe(*entry);
 	return STEP_NOTHING;
 }
 

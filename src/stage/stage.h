@@ -44,6 +44,9 @@ void step_note(const struct orders *orders, const char *format, ...)
 void step_warn(const struct orders *orders, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Makes a text in memory of our own unreadable to who gets a copy of it. */
+void text_wipe(char *text);
+
 /* What the stage does to itself before it joins anything. settle.c */
 extern const struct step settle_steps[];
 extern const size_t n_settle_steps;

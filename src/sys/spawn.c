@@ -104,6 +104,13 @@ pid_t process_spawn_program(int cgroup, struct spawn_program *program, int *ret_
 	return spawn(cgroup, program, ret_pidfd);
 }
 
+int process_is_child(int pidfd)
+{
+	siginfo_t info;
+
+	return sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
+}
+
 void process_end(int *pidfd)
 {
 	struct pollfd ended = {.fd = *pidfd, .events = POLLIN};

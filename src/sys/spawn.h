@@ -42,6 +42,12 @@ struct spawn_program {
 pid_t process_spawn_program(int cgroup, struct spawn_program *program, int *ret_pidfd);
 
 /*
+ * 0 while it is a child of ours that nobody has waited for, so that its number is nobody else's; -ECHILD
+ * after. It needn't have been made here.
+ */
+int process_is_child(int pidfd);
+
+/*
  * Kills what was spawned and waits for it, at most two seconds: one that sits in an uninterruptible
  * call or in a frozen cgroup stays, and would keep us with it. Closes the pidfd. Takes -EBADF.
  */
