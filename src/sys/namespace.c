@@ -90,6 +90,23 @@ int namespace_owner(int fd, uid_t *ret)
 	return ioctl(fd, NS_GET_OWNER_UID, ret) < 0 ? -errno : 0;
 }
 
+int namespace_parent(int fd)
+{
+	int parent = ioctl(fd, NS_GET_PARENT);
+
+	return parent < 0 ? -errno : parent;
+}
+
+int namespace_inode(int fd, uint64_t *ret)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*ret = st.st_ino;
+	return 0;
+}
+
 int namespace_user(int fd, uint64_t *ret)
 {
 	_cleanup_fd_ int user = ioctl(fd, NS_GET_USERNS);

@@ -35,6 +35,9 @@ enum {
 	NAMESPACE_MNT,
 };
 
+/* The initial user namespace's number is fixed: PROC_USER_INIT_INO, include/linux/proc_ns.h. */
+#define NAMESPACE_USER_INITIAL UINT64_C(0xEFFFFFFD)
+
 /* Which namespaces a process is in: inode numbers of nsfs, 0 where the kernel has no such kind. */
 struct namespaces {
 	uint64_t inode[NAMESPACE_KINDS];
@@ -56,6 +59,15 @@ int namespace_open(int proc, int kind);
 
 /* The uid (as we see it) that owns a user namespace: NS_GET_OWNER_UID, 4.11. */
 int namespace_owner(int fd, uid_t *ret);
+
+/*
+ * Opens the namespace above a user or pid namespace: close-on-exec. EPERM: it's the initial one, or the
+ * one above is outside of ours. NS_GET_PARENT, 4.9.
+ */
+int namespace_parent(int fd);
+
+/* Which one it is. An open one keeps its number. */
+int namespace_inode(int fd, uint64_t *ret);
 
 /* The inode of the user namespace that a namespace belongs to. EPERM: it's outside of ours. */
 int namespace_user(int fd, uint64_t *ret);

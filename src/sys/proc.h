@@ -17,6 +17,9 @@
 
 #include "base/io.h"
 
+/* Where procfs is mounted, or is to be. */
+#define PROC_PATH "/proc"
+
 /*
  * Opens /proc/PID (O_PATH, close-on-exec); pid 0 is the caller.
  *
