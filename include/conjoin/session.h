@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <conjoin/child.h>
 #include <conjoin/error.h>
@@ -39,6 +40,14 @@ struct cj_session_options {
 	 * A reader that went away (EPIPE, EIO) is no failure: the command is told of it.
 	 */
 	int output_error;
+	/*
+	 * Milliseconds; 0: as long as it takes. When they are over the command gets `timeout_signal` (0:
+	 * SIGTERM) and, `grace` milliseconds after that, SIGKILL; with it all that is left in a cgroup that
+	 * was made for it.
+	 */
+	int64_t timeout, grace;
+	int timeout_signal;
+	int timed_out; /* set by the session: time was up */
 };
 
 #define CJ_SESSION_OPTIONS_INIT                                                                    \

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+
 #define PID_LIMIT 4194304 /* include/linux/threads.h, PID_MAX_LIMIT on 64 bits */
 
 static int digit_of(char c)
@@ -158,4 +160,31 @@ int parse_size(const char *text, uint64_t *ret)
 		return -ERANGE;
 	*ret = (uint64_t)bytes;
 	return 0;
+}
+
+int parse_duration(const char *text, uint64_t *ret_ms)
+{
+	static const struct {
+		const char *suffix;
+		uint64_t times, by;
+	} units[] = {
+		{"", 1, 1},   {"s", 1, 1},    {"ms", 1, 1000},
+		{"m", 60, 1}, {"h", 3600, 1}, {"d", 86400, 1},
+	};
+	uint64_t n;
+	int r = take_thousandths(&text, &n);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ELEMENTS(units); i++) {
+		unsigned __int128 ms = (unsigned __int128)n * units[i].times / units[i].by;
+
+		if (strcmp(text, units[i].suffix) != 0)
+			continue;
+		if (ms > INT64_MAX / 2)
+			return -ERANGE;
+		*ret_ms = (uint64_t)ms;
+		return 0;
+	}
+	return -EINVAL;
 }

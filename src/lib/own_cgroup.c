@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #include "sys/proc.h"
 #include "sys/syscalls.h"
 
-enum { TRIES = 100, REMOVE_MS = 500 };
+enum { TRIES = 100, REMOVE_MS = 500, KILL_ROUNDS = 100, PROCS_MAX = 1 << 20 };
 
 /* "PID:ID.N": the supervisor that made it, so that others can tell whether it still lives. */
 static bool is_stale(const char *name)
@@ -45,9 +46,26 @@ static void remove_stale(int base)
 			(void)unlinkat(base, entry->d_name, AT_REMOVEDIR); /* in use: not yet */
 }
 
+/* The mount's root, which "MOUNT/conjoin" lies in. Something else may be mounted over it. */
+static int open_parent(const char *base_path)
+{
+	char path[PATH_MAX];
+	size_t n = strlen(base_path) - strlen("/conjoin");
+
+	if (n >= sizeof(path))
+		return -ENAMETOOLONG;
+	memcpy(path, base_path, n);
+	path[n] = '\0';
+	return cgroup_open(path);
+}
+
 static int open_base(const char *path)
 {
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+	_cleanup_fd_ int parent = open_parent(path);
+
+	if (parent < 0)
+		return parent;
+	if (mkdirat(parent, "conjoin", 0755) < 0 && errno != EEXIST)
 		return -errno;
 	return cgroup_open(path);
 }
@@ -55,16 +73,10 @@ static int open_base(const char *path)
 /* "memory.max=1" wants "memory" enabled below the mount's root and below conjoin/. */
 static int enable_controller(const char *base_path, int base, const char *limit)
 {
-	char text[32], parent_path[PATH_MAX];
-	_cleanup_fd_ int parent = -EBADF;
-	size_t n = strlen(base_path) - strlen("/conjoin");
+	_cleanup_fd_ int parent = open_parent(base_path);
+	char text[32];
 	int r;
 
-	if (n >= sizeof(parent_path))
-		return -ENAMETOOLONG;
-	memcpy(parent_path, base_path, n);
-	parent_path[n] = '\0';
-	parent = cgroup_open(parent_path);
 	if (parent < 0)
 		return parent;
 	(void)snprintf(text, sizeof(text), "+%.*s", (int)strcspn(limit, "."), limit);
@@ -172,13 +184,70 @@ int own_cgroups_make(const struct cj_plan *plan, int *fds, struct own_cgroups *r
 				return r;
 			(void)pidref_format(&self, handle, sizeof(handle));
 		}
-		r = make_one(&plan->cgroups[i], handle, &fds[i], &all, err);
+		r = make_one(&plan->cgroups[i], handle, &fds[i], &all,
+			     plan->cgroups[i].try_only ? NULL : err);
+		if (r < 0 && plan->cgroups[i].try_only) {
+			all.left_out = -r;
+			r = 0;
+		}
 	}
 	if (r < 0)
 		return r;
 	*ret = all;
 	all = (struct own_cgroups)OWN_CGROUPS_INIT;
 	return 0;
+}
+
+/* Opened first and then looked for once more: so it's one that is in there, whoever had the number. */
+static void kill_if_listed(const struct own_cgroup *own, const char *procs, pid_t pid)
+{
+	_cleanup_fd_ int pidfd = sys_pidfd_open(pid, 0);
+	_cleanup_(bytes_done) struct bytes again = BYTES_INIT;
+
+	if (pidfd < 0 || proc_read(own->base, procs, PROCS_MAX, &again) < 0)
+		return;
+	for (char *at = again.data, *end; *at; at = *end ? end + 1 : end) {
+		if (strtol(at, &end, 10) == pid) {
+			(void)sys_pidfd_send_signal(pidfd, SIGKILL);
+			return;
+		}
+		if (end == at)
+			return;
+	}
+}
+
+/* Those that fork meanwhile are found in the next round. */
+static void kill_each(const struct own_cgroup *own)
+{
+	char procs[128];
+
+	(void)snprintf(procs, sizeof(procs), "%s/cgroup.procs", own->name);
+	for (int i = 0; i < KILL_ROUNDS; i++) {
+		_cleanup_(bytes_done) struct bytes list = BYTES_INIT;
+
+		if (proc_read(own->base, procs, PROCS_MAX, &list) < 0 || list.size == 0)
+			return;
+		for (char *at = list.data, *end; *at; at = *end ? end + 1 : end) {
+			long pid = strtol(at, &end, 10);
+
+			if (end == at)
+				break;
+			kill_if_listed(own, procs, (pid_t)pid);
+		}
+	}
+}
+
+void own_cgroups_kill(const struct own_cgroups *own)
+{
+	for (size_t i = 0; i < own->n; i++) {
+		char path[128];
+
+		if (!own->list[i].name)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/cgroup.kill", own->list[i].name);
+		if (proc_write(own->list[i].base, path, "1") < 0)
+			kill_each(&own->list[i]);
+	}
 }
 
 /*

@@ -2,6 +2,7 @@
 #include <conjoin/session.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -24,6 +25,7 @@ struct session {
 	bool told_to_end; /* by a signal, while the command ran */
 	bool give_up;	  /* told to stop while the last output is passed on */
 	int kept_from_us; /* dead, but a tracer inside hasn't let go of it: how often we asked */
+	int64_t stop_at, kill_at; /* of clock_ms(); 0: never */
 };
 
 static void copy_window_size(const struct cj_session_options *options)
@@ -124,6 +126,48 @@ static int wait_once(struct session *session, int timeout, struct cj_error *err)
 	return ready;
 }
 
+/* Callers built against an older header have no such fields. */
+static bool may_time_out(const struct cj_session_options *options)
+{
+	return options->size >= offsetof(struct cj_session_options, timed_out) + sizeof(int) &&
+	       options->timeout > 0;
+}
+
+static void keep_time(struct session *session)
+{
+	struct cj_session_options *options = session->options;
+	int64_t now = session->stop_at || session->kill_at ? clock_ms() : 0;
+
+	if (session->stop_at && now >= session->stop_at) {
+		session->stop_at = 0;
+		session->kill_at = now + options->grace;
+		session->told_to_end = true;
+		options->timed_out = 1;
+		(void)cj_child_signal(session->child, options->timeout_signal ?: SIGTERM);
+		(void)cj_child_signal(session->child,
+				      SIGCONT); /* stopped, it wouldn't hear of it */
+	}
+	if (session->kill_at && now >= session->kill_at) {
+		session->kill_at = 0;
+		own_cgroups_kill(&session->child->own);
+		(void)cj_child_signal(session->child, SIGKILL);
+	}
+}
+
+/* How long to wait at most, for what has to be done at a time. */
+static int next_wait(const struct session *session)
+{
+	int64_t at = session->stop_at ? session->stop_at : session->kill_at;
+	int wait = session->kept_from_us	   ? AGAIN_MS
+		   : session->child->watchdog >= 0 ? -1
+						   : WATCHDOG_AFTER_MS;
+	int64_t left = at ? at - clock_ms() : INT_MAX;
+
+	if (!at || (wait >= 0 && wait < left))
+		return wait;
+	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
 static bool outputs_open(const struct session *session)
 {
 	for (int i = 0; i < CJ_RELAYS_MAX; i++)
@@ -180,6 +224,8 @@ int cj_session_run(struct cj_child *child, struct cj_session_options *options, s
 	session.options = options;
 	session.ended = session.give_up = session.told_to_end = false;
 	session.kept_from_us = 0;
+	session.stop_at = may_time_out(options) ? clock_ms() + options->timeout : 0;
+	session.kill_at = 0;
 	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
 		struct cj_relay *relay = &options->relays[i];
 
@@ -188,16 +234,13 @@ int cj_session_run(struct cj_child *child, struct cj_session_options *options, s
 	}
 	send_pending(child);
 	while (!session.ended && r >= 0) {
-		bool guarded = child->watchdog >= 0;
-
-		r = wait_once(&session,
-			      session.kept_from_us ? AGAIN_MS
-			      : guarded		   ? -1
-						   : WATCHDOG_AFTER_MS,
-			      err);
-		if (r == 0 && !guarded)
+		r = wait_once(&session, next_wait(&session), err);
+		keep_time(&session);
+		if (r == 0 && child->watchdog < 0)
 			r = watchdog_start(child, err);
 	}
+	if (may_time_out(options) && options->timed_out)
+		own_cgroups_kill(&child->own);
 	if (r >= 0)
 		r = drain(&session, err);
 	return r < 0 ? r : cj_child_wait(child, ret, err);

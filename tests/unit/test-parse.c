@@ -176,6 +176,37 @@ static void a_decimal_is_cut_to_thousandths(void **state)
 	}
 }
 
+static void durations_have_units(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ms;
+	} right[] = {{"10", 10000},   {"1.5s", 1500},	{"500ms", 500}, {"2m", 120000},
+		     {"1h", 3600000}, {"1d", 86400000}, {"0", 0},	{"0.0004ms", 0}};
+	static const char *const wrong[] = {"",
+					    "s",
+					    "-1",
+					    "1x",
+					    "1 s",
+					    "1sm",
+					    "1S",
+					    "1e3",
+					    " 1",
+					    "99999999999999999999",
+					    "999999999999999d"};
+	uint64_t ms = 77;
+
+	(void)state;
+	for (size_t i = 0; i < ELEMENTS(right); i++) {
+		assert_int_equal(parse_duration(right[i].text, &ms), 0);
+		assert_int_equal(ms, right[i].ms);
+	}
+	ms = 77;
+	for (size_t i = 0; i < ELEMENTS(wrong); i++)
+		assert_true(parse_duration(wrong[i], &ms) < 0);
+	assert_int_equal(ms, 77);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +219,7 @@ int main(void)
 		cmocka_unit_test(a_size_has_a_binary_suffix_in_either_case),
 		cmocka_unit_test(what_is_no_size_is_refused),
 		cmocka_unit_test(a_decimal_is_cut_to_thousandths),
+		cmocka_unit_test(durations_have_units),
 	};
 
 	return cmocka_run_group_tests_name("parse", tests, NULL, NULL);
