@@ -10,7 +10,12 @@ _conjoin_exec_flags='--privileged --clear-env --interactive --tty --no-tty --no-
 _conjoin_exec_values='--namespaces --cgroup --memory --cpus --pids-limit --root --workdir --user
 	--cap-add --cap-drop --no-new-privs --seccomp --bundle --label --skip --env --env-file
 	--rlimit --oom-score-adj --nice --scheduler --ioprio --affinity --umask --personality
-	--timer-slack --core-filter --log --pid-file'
+	--timer-slack --core-filter --log --pid-file --timeout --grace'
+_conjoin_debug_flags='--writable --as-target --expose-host --clear-env --interactive --tty --no-tty
+	--no-stdin --dry-run --detach --json --verbose --debug --help'
+_conjoin_debug_values='--view --bring --bring-dir --namespaces --cgroup --memory --cpus --pids-limit
+	--workdir --user --cap-drop --cap-add --env --env-file --rlimit --nice --log --pid-file
+	--timeout --grace'
 _conjoin_parts='cgroups rlimits oom-score-adj core-filter scheduler nice ioprio affinity label
 	namespaces root cwd umask personality timer-slack keyring capabilities groups ids seccomp
 	no-new-privs environment'
@@ -32,11 +37,18 @@ _conjoin_files() {
 	compopt -o filenames 2>/dev/null
 }
 
+_conjoin_command() {
+	mapfile -t COMPREPLY < <(compgen -c -- "$1"; compgen -f -- "$1")
+}
+
 # The value of option $1, of which $2 is typed.
 _conjoin_value() {
 	case $1 in
 	--namespaces) _conjoin_list 'all mnt uts ipc pid net user cgroup time -mnt -uts -ipc -pid
-		-net -user -cgroup -time' "$2" ;;
+		-net -user -cgroup -time +ipc +uts +user +cgroup +time' "$2" ;;
+	--view) _conjoin_words 'host target' "$2" ;;
+	--bring) _conjoin_command "$2" ;;
+	--bring-dir) _conjoin_files -d "$2" ;;
 	--skip) _conjoin_list "$_conjoin_parts" "$2" ;;
 	--cgroup) _conjoin_words 'target keep own try' "$2" ;;
 	--no-new-privs) _conjoin_words 'yes no' "$2" ;;
@@ -74,10 +86,11 @@ _conjoin_target() {
 	esac
 }
 
-# The words between "exec" and the one that is being typed: are we still before TARGET?
-_conjoin_exec() {
-	local cur=$1 word expect=''
-	shift
+# Of exec or debug, which is $1: the words between it and the one that is being typed, $2. Are we still
+# before TARGET?
+_conjoin_run() {
+	local flags=_conjoin_$1_flags values=_conjoin_$1_values cur=$2 word expect=''
+	shift 2
 	for word; do
 		if [[ -n $expect ]]; then
 			[[ $word == '=' ]] && continue # bash cuts --option=value in three
@@ -86,7 +99,7 @@ _conjoin_exec() {
 		fi
 		case $word in
 		--*=*) ;;
-		--*) [[ " ${_conjoin_exec_values//[[:space:]]/ } " == *" $word "* ]] && expect=$word ;;
+		--*) [[ " ${!values//[[:space:]]/ } " == *" $word "* ]] && expect=$word ;;
 		-[uwe]) expect=$word ;;
 		-?*) ;;
 		*) # TARGET: the rest is the command, perhaps after --
@@ -101,7 +114,7 @@ _conjoin_exec() {
 	elif [[ $cur == --*=* ]]; then
 		_conjoin_value "${cur%%=*}" "${cur#*=}"
 	elif [[ $cur == -* ]]; then
-		_conjoin_words "$_conjoin_exec_flags $_conjoin_exec_values" "$cur"
+		_conjoin_words "${!flags} ${!values}" "$cur"
 	else
 		_conjoin_target "$cur"
 	fi
@@ -138,10 +151,6 @@ _conjoin_other() {
 	esac
 }
 
-_conjoin_command() {
-	mapfile -t COMPREPLY < <(compgen -c -- "$1"; compgen -f -- "$1")
-}
-
 # What bash has cut at colons comes together again: comm, :, nginx.
 _conjoin_joined() {
 	local word
@@ -161,10 +170,10 @@ _conjoin() {
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_conjoin_words 'exec ps inspect diff pids wait kill --help --version' "$cur"
-	elif [[ ${COMP_WORDS[1]} == exec ]]; then
+		_conjoin_words 'exec debug ps inspect diff pids wait kill --help --version' "$cur"
+	elif [[ ${COMP_WORDS[1]} == exec || ${COMP_WORDS[1]} == debug ]]; then
 		_conjoin_joined "${COMP_WORDS[@]:2:COMP_CWORD-1}"
-		_conjoin_exec "${joined[-1]}" "${joined[@]:0:${#joined[@]}-1}"
+		_conjoin_run "${COMP_WORDS[1]}" "${joined[-1]}" "${joined[@]:0:${#joined[@]}-1}"
 	else
 		_conjoin_joined "${COMP_WORDS[@]:2:COMP_CWORD-1}"
 		_conjoin_other "${COMP_WORDS[1]}" "${joined[-1]}" "${joined[-2]-}"

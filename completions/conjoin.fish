@@ -2,15 +2,16 @@
 #
 # fish completion for conjoin. tools/check-options compares the options with those of the program.
 
-# Options of exec that take a value in a word of its own: their values are no TARGET.
+# Options of exec and debug that take a value in a word of its own: their values are no TARGET.
 set -g __conjoin_values namespaces cgroup memory cpus pids-limit root workdir user cap-add cap-drop \
     no-new-privs seccomp bundle label skip env env-file rlimit oom-score-adj nice scheduler ioprio \
-    affinity umask personality timer-slack core-filter log pid-file
+    affinity umask personality timer-slack core-filter log pid-file \
+    timeout grace view bring bring-dir
 
-# Prints TARGET and all that follows it, of what is typed of `conjoin exec`.
+# Prints TARGET and all that follows it, of what is typed of `conjoin exec` or `conjoin debug`.
 function __conjoin_operands
     set --local words (commandline -opc)
-    test (count $words) -ge 2; and test "$words[2]" = exec; or return
+    test (count $words) -ge 2; and contains -- "$words[2]" exec debug; or return
     set --local state options
     for word in $words[3..-1]
         if test $state = operands
@@ -35,7 +36,13 @@ function __conjoin_command
 end
 
 function __conjoin_before_target
-    __fish_seen_subcommand_from exec; and test (count (__conjoin_operands)) -eq 0
+    __fish_seen_subcommand_from exec debug; and test (count (__conjoin_operands)) -eq 0
+end
+
+# Options that one of the two has alone.
+function __conjoin_before_target_of
+    set --local words (commandline -opc)
+    __conjoin_before_target; and test "$words[2]" = $argv[1]
 end
 
 function __conjoin_after_target
@@ -50,6 +57,7 @@ end
 
 complete -c conjoin -f
 complete -c conjoin -n __fish_use_subcommand -a exec -d 'run a command as if the container itself had started it'
+complete -c conjoin -n __fish_use_subcommand -a debug -d 'run a command of the host in the pid and net namespaces of a container'
 complete -c conjoin -n __fish_use_subcommand -a ps -d 'list the containers that run on this machine'
 complete -c conjoin -n __fish_use_subcommand -a inspect -d 'tell all that a process is'
 complete -c conjoin -n __fish_use_subcommand -a diff -d 'tell where processes differ'
@@ -67,30 +75,30 @@ complete -c conjoin -n __conjoin_before_target -x -l cgroup -a 'target keep own 
 complete -c conjoin -n __conjoin_before_target -x -l memory -d 'limit of an own cgroup'
 complete -c conjoin -n __conjoin_before_target -x -l cpus -d 'limit of an own cgroup'
 complete -c conjoin -n __conjoin_before_target -x -l pids-limit -d 'limit of an own cgroup'
-complete -c conjoin -n __conjoin_before_target -x -l root -d 'root directory, beneath that of the target'
+complete -c conjoin -n '__conjoin_before_target_of exec' -x -l root -d 'root directory, beneath that of the target'
 complete -c conjoin -n __conjoin_before_target -x -s w -l workdir -d 'working directory'
-complete -c conjoin -n __conjoin_before_target -x -s u -l user -d 'user of the target, or numbers'
+complete -c conjoin -n __conjoin_before_target -x -s u -l user -d 'user of the target or the view, or numbers'
 complete -c conjoin -n __conjoin_before_target -x -l cap-add -d 'more capabilities than the target has'
 complete -c conjoin -n __conjoin_before_target -x -l cap-drop -d 'capabilities to go without'
-complete -c conjoin -n __conjoin_before_target -l privileged -d 'every capability, no filter, no label'
-complete -c conjoin -n __conjoin_before_target -x -l no-new-privs -a 'yes no' -d 'instead of that of the target'
-complete -c conjoin -n __conjoin_before_target -r -F -l seccomp -a 'auto copy off' -d 'which filter'
-complete -c conjoin -n __conjoin_before_target -r -F -l bundle -d 'the OCI bundle'
-complete -c conjoin -n __conjoin_before_target -x -l label -d 'AppArmor profile or SELinux context'
-complete -c conjoin -n __conjoin_before_target -x -l skip -a 'cgroups rlimits oom-score-adj core-filter scheduler nice ioprio affinity label namespaces root cwd umask personality timer-slack keyring capabilities groups ids seccomp no-new-privs environment' -d 'parts that are not taken on'
+complete -c conjoin -n '__conjoin_before_target_of exec' -l privileged -d 'every capability, no filter, no label'
+complete -c conjoin -n '__conjoin_before_target_of exec' -x -l no-new-privs -a 'yes no' -d 'instead of that of the target'
+complete -c conjoin -n '__conjoin_before_target_of exec' -r -F -l seccomp -a 'auto copy off' -d 'which filter'
+complete -c conjoin -n '__conjoin_before_target_of exec' -r -F -l bundle -d 'the OCI bundle'
+complete -c conjoin -n '__conjoin_before_target_of exec' -x -l label -d 'AppArmor profile or SELinux context'
+complete -c conjoin -n '__conjoin_before_target_of exec' -x -l skip -a 'cgroups rlimits oom-score-adj core-filter scheduler nice ioprio affinity label namespaces root cwd umask personality timer-slack keyring capabilities groups ids seccomp no-new-privs environment' -d 'parts that are not taken on'
 complete -c conjoin -n __conjoin_before_target -x -s e -l env -a '(set -nx)' -d 'set a variable'
 complete -c conjoin -n __conjoin_before_target -r -F -l env-file -d 'variables from a file'
 complete -c conjoin -n __conjoin_before_target -l clear-env -d 'begin with an empty environment'
 complete -c conjoin -n __conjoin_before_target -x -l rlimit -a 'as= core= cpu= data= fsize= locks= memlock= msgqueue= nice= nofile= nproc= rss= rtprio= rttime= sigpending= stack=' -d 'a resource limit'
-complete -c conjoin -n __conjoin_before_target -x -l oom-score-adj -d '-1000 to 1000'
+complete -c conjoin -n '__conjoin_before_target_of exec' -x -l oom-score-adj -d '-1000 to 1000'
 complete -c conjoin -n __conjoin_before_target -x -l nice -d '-20 to 19'
-complete -c conjoin -n __conjoin_before_target -x -l scheduler -a 'other batch idle fifo: rr:' -d 'policy'
-complete -c conjoin -n __conjoin_before_target -x -l ioprio -a 'none idle best-effort: realtime:' -d 'io class'
-complete -c conjoin -n __conjoin_before_target -x -l affinity -d 'processors'
-complete -c conjoin -n __conjoin_before_target -x -l umask -d 'file mode creation mask'
-complete -c conjoin -n __conjoin_before_target -x -l personality -d 'execution domain'
-complete -c conjoin -n __conjoin_before_target -x -l timer-slack -d 'nanoseconds'
-complete -c conjoin -n __conjoin_before_target -x -l core-filter -d 'what a core dump holds'
+complete -c conjoin -n '__conjoin_before_target_of exec' -x -l scheduler -a 'other batch idle fifo: rr:' -d 'policy'
+complete -c conjoin -n '__conjoin_before_target_of exec' -x -l ioprio -a 'none idle best-effort: realtime:' -d 'io class'
+complete -c conjoin -n '__conjoin_before_target_of exec' -x -l affinity -d 'processors'
+complete -c conjoin -n '__conjoin_before_target_of exec' -x -l umask -d 'file mode creation mask'
+complete -c conjoin -n '__conjoin_before_target_of exec' -x -l personality -d 'execution domain'
+complete -c conjoin -n '__conjoin_before_target_of exec' -x -l timer-slack -d 'nanoseconds'
+complete -c conjoin -n '__conjoin_before_target_of exec' -x -l core-filter -d 'what a core dump holds'
 complete -c conjoin -n __conjoin_before_target -s i -l interactive -d 'read the terminal on stdin also without a pty'
 complete -c conjoin -n __conjoin_before_target -s t -l tty -d 'make a pty'
 complete -c conjoin -n __conjoin_before_target -s T -l no-tty -d 'make no pty'
@@ -100,10 +108,19 @@ complete -c conjoin -n __conjoin_before_target -l json -d 'with --dry-run, as JS
 complete -c conjoin -n __conjoin_before_target -s v -l verbose -d 'log each step'
 complete -c conjoin -n __conjoin_before_target -s D -l debug -d 'the same as --verbose'
 complete -c conjoin -n __conjoin_before_target -s h -l help -d 'help'
-complete -c conjoin -n __conjoin_before_target -s r -l rootfs -d 'look for the command where it is in the container'
+complete -c conjoin -n '__conjoin_before_target_of exec' -s r -l rootfs -d 'look for the command where it is in the container'
 complete -c conjoin -n __conjoin_before_target -s d -l detach -d 'print the handle, and end'
 complete -c conjoin -n __conjoin_before_target -r -F -l log -d 'with --detach: where output goes'
 complete -c conjoin -n __conjoin_before_target -r -F -l pid-file -d 'with --detach: where the PID is written'
+complete -c conjoin -n __conjoin_before_target -x -l timeout -d 'end it after so long'
+complete -c conjoin -n __conjoin_before_target -x -l grace -d 'with --timeout: SIGKILL so long after that'
+
+complete -c conjoin -n '__conjoin_before_target_of debug' -x -l view -a 'host target' -d 'what the command sees as files'
+complete -c conjoin -n '__conjoin_before_target_of debug' -r -F -l bring -a '(__fish_complete_command)' -d 'with --view target: a program of the host'
+complete -c conjoin -n '__conjoin_before_target_of debug' -x -l bring-dir -a '(__fish_complete_directories)' -d 'with --view target: a directory of programs'
+complete -c conjoin -n '__conjoin_before_target_of debug' -l writable -d 'the files of the target can be changed'
+complete -c conjoin -n '__conjoin_before_target_of debug' -l as-target -d 'ids, capabilities, limits, filter and label of the target'
+complete -c conjoin -n '__conjoin_before_target_of debug' -l expose-host -d 'also if the target could reach the host'
 
 # The other commands.
 complete -c conjoin -n '__fish_seen_subcommand_from inspect diff pids wait kill' -a '(__conjoin_targets)'

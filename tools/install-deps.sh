@@ -11,7 +11,8 @@ packages_of() {
 		libcap-dev libseccomp-dev libjansson-dev ;;
 	demo) echo busybox-static ;;
 	test) echo clang clang-format g++ libcmocka-dev valgrind libc6-dbg \
-		python3-pytest python3-pexpect busybox-static runc crun graphviz libcap2-bin ;;
+		python3-pytest python3-pexpect busybox-static runc crun graphviz libcap2-bin \
+		procps iproute2 strace tcpdump gdb lsof linux-perf ;;
 	bench) echo busybox-static runc crun strace ;;
 	kernels) echo busybox-static cpio qemu-system-x86 xz-utils ;;
 	fuzz) echo clang libclang-rt-dev ;;

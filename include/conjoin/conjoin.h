@@ -20,6 +20,7 @@
 #pragma once
 
 #include <conjoin/child.h>
+#include <conjoin/debug.h>
 #include <conjoin/error.h>
 #include <conjoin/inspect.h>
 #include <conjoin/list.h>

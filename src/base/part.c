@@ -31,6 +31,8 @@ static const char *const names[PARTS] = {
 	[PART_NO_NEW_PRIVS] = "no-new-privs",
 	[PART_ENVIRONMENT] = "environment",
 	[PART_COMMAND] = "command",
+	[PART_VIEW] = "view",
+	[PART_GUARD] = "guard",
 };
 
 const char *part_name(enum part part)

@@ -32,7 +32,10 @@ enum part {
 	PART_SECCOMP,
 	PART_NO_NEW_PRIVS,
 	PART_ENVIRONMENT,
-	PART_COMMAND, /* what is run: not to be skipped */
+	/* From here on not to be skipped. */
+	PART_COMMAND,
+	PART_VIEW,  /* what it sees as files */
+	PART_GUARD, /* whether it may be seen */
 	PARTS,
 };
 

@@ -27,6 +27,8 @@ static const char *reason(int code)
 	switch (code) {
 	case ENOTUNIQ:
 		return "More than one match";
+	case ECANCELED:
+		return "Refused";
 	case EXDEV:
 		return "Out of reach of the root";
 	default:

@@ -31,6 +31,7 @@ struct verb {
 	int failure, usage; /* exit statuses */
 };
 
+int cmd_debug(struct cli *cli, int argc, char **argv);
 int cmd_diff(struct cli *cli, int argc, char **argv);
 int cmd_exec(struct cli *cli, int argc, char **argv);
 int cmd_inspect(struct cli *cli, int argc, char **argv);

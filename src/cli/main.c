@@ -16,6 +16,8 @@
 static const struct verb verbs[] = {
 	{"exec", "run a command as if the container itself had started it", cmd_exec, EXIT_OURS,
 	 EXIT_OURS},
+	{"debug", "run a command of the host's in the pid and net namespaces of a container",
+	 cmd_debug, EXIT_OURS, EXIT_OURS},
 	{"ps", "list the containers that run on this machine", cmd_ps, EXIT_TROUBLE, EXIT_USAGE},
 	{"inspect", "tell all that a process is", cmd_inspect, EXIT_TROUBLE, EXIT_USAGE},
 	{"diff", "tell where two processes differ", cmd_diff, EXIT_USAGE, EXIT_USAGE},

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <conjoin/error.h>
 
 #include "base/io.h"
@@ -25,7 +27,11 @@ enum file_wanted {
 	FILE_ANY,	 /* whatever it is */
 	FILE_REGULAR,	 /* a regular file */
 	FILE_EXECUTABLE, /* one that somebody may execute */
+	FILE_DIRECTORY,	 /* itself one, and directory_is_small() */
 };
+
+/* Has the directory (O_PATH) at most a thousand entries? Reads it, so it may hang as any file may. */
+bool directory_is_small(int place);
 
 struct file_query {
 	const char *path;

@@ -181,10 +181,25 @@ int elsewhere_plan(struct cj_plan *plan, const struct cj_exec_options *options,
 	return plan->out_of_memory ? cj_fail(err, ENOMEM, "make the plan") : 0;
 }
 
+static bool is_brought(const struct cj_plan *plan)
+{
+	const struct bring *bring = &plan->facts.view.bring;
+
+	for (size_t i = 0; i < bring->n; i++)
+		if (begins(bring->items[i].path, "bin/") &&
+		    strcmp(bring->items[i].path + strlen("bin/"), plan->command) == 0)
+			return true;
+	return false;
+}
+
 void elsewhere_hint(const struct cj_plan *plan, struct cj_error *err)
 {
 	_cleanup_free_ char *path = NULL;
 
+	if (plan->view.kind == VIEW_TARGET && !is_brought(plan))
+		cj_hint(err, "--bring %s brings the host's", plan->command);
+	if (plan->view.kind != VIEW_PLAIN)
+		return;
 	if (!plan->looked_elsewhere && find(plan, &path, NULL) == 1)
 		cj_hint(err, "%s exists there: use -r", path);
 }

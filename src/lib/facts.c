@@ -14,7 +14,7 @@
 #include "lib/seccomp_profile.h"
 #include "lib/target.h"
 
-enum { ACCOUNTS_LIMIT = 4 << 20, SECCOMP_MODE_FILTERED = 2 };
+enum { ACCOUNTS_LIMIT = 4 << 20, MOUNTINFO_MAX = 4 << 20, SECCOMP_MODE_FILTERED = 2 };
 
 void facts_done(struct facts *facts)
 {
@@ -26,6 +26,7 @@ void facts_done(struct facts *facts)
 	bytes_done(&facts->passwd);
 	bytes_done(&facts->group);
 	seccomp_programs_done(&facts->seccomp);
+	view_facts_done(&facts->view);
 	*facts = (struct facts)FACTS_INIT;
 }
 
@@ -84,25 +85,28 @@ static bool any_cgroup_differs(const struct facts *facts)
 	return false;
 }
 
-static int read_cgroups(int own_proc, const struct cj_exec_options *options, struct facts *facts,
-			struct cj_error *err)
+/* Reads mountinfo only where it's needed: it's long on a busy node. */
+static int read_cgroups(int own_proc, const struct cj_exec_options *options, bool is_debug,
+			struct facts *facts, struct bytes *mountinfo, struct cj_error *err)
 {
 	int r;
 
-	if (!any_cgroup_differs(facts) && !(options->cgroup && strcmp(options->cgroup, "own") == 0))
-		return 0; /* spares reading mountinfo, which is long on a busy node */
-	r = cgroup_mounts_read(own_proc, &facts->mounts);
+	if (!is_debug && !any_cgroup_differs(facts) &&
+	    !(options->cgroup && strcmp(options->cgroup, "own") == 0))
+		return 0;
+	r = proc_read(own_proc, "mountinfo", MOUNTINFO_MAX, mountinfo);
+	if (r == 0)
+		r = cgroup_mounts_parse(mountinfo->data, &facts->mounts);
 	if (r < 0)
 		return cj_fail(err, -r, "read where cgroups are mounted");
 	facts->frozen = is_frozen(facts, "freezer") || is_frozen(facts, "");
 	return 0;
 }
 
-static int read_accounts_file(const struct facts *facts, const char *path, struct bytes *ret,
-			      struct cj_error *err)
+static int read_accounts_file(int root, const char *path, struct bytes *ret, struct cj_error *err)
 {
 	struct cj_error own = CJ_ERROR_INIT;
-	int r = container_file_read(facts->root_fd, path, ACCOUNTS_LIMIT, ret, &own);
+	int r = container_file_read(root, path, ACCOUNTS_LIMIT, ret, &own);
 
 	if (r == -ENOENT || r == -ENOTDIR) /* a container without one: nobody has a name there */
 		return 0;
@@ -111,18 +115,23 @@ static int read_accounts_file(const struct facts *facts, const char *path, struc
 	return r;
 }
 
-static int read_accounts(const struct cj_exec_options *options, struct facts *facts,
+/* Of whom the command sees the files: the host or the target. */
+static int read_accounts(const struct cj_exec_options *options, enum view view, struct facts *facts,
 			 struct cj_error *err)
 {
-	int r;
+	_cleanup_fd_ int host = -EBADF;
+	int root = facts->root_fd, r;
 
 	if (!options->user && options->argv && options->argv[0])
 		return 0;
-	if (facts->root_fd < 0)
-		return cj_fail(err, facts->target.unread[PART_ROOT], "open the target's root");
-	r = read_accounts_file(facts, "etc/passwd", &facts->passwd, err);
+	if (view == VIEW_HOST)
+		root = host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return cj_fail(err, view == VIEW_HOST ? errno : facts->target.unread[PART_ROOT],
+			       "open the %s root", view == VIEW_HOST ? "host's" : "target's");
+	r = read_accounts_file(root, "etc/passwd", &facts->passwd, err);
 	if (r == 0 && options->user)
-		r = read_accounts_file(facts, "etc/group", &facts->group, err);
+		r = read_accounts_file(root, "etc/group", &facts->group, err);
 	return r;
 }
 
@@ -253,10 +262,33 @@ static bool skips_seccomp(const struct cj_exec_options *options)
 	       skip >> PART_SECCOMP & 1;
 }
 
+/* A command with the caller's identity takes on a filter only if one is named. */
+static bool wants_seccomp(const struct cj_exec_options *options,
+			  const struct cj_debug_options *debug)
+{
+	return !skips_seccomp(options) && (!debug || debug->as_target || options->seccomp);
+}
+
+static int gather_view(const struct cj_target *target, const struct cj_debug_options *debug,
+		       const struct bytes *mountinfo, struct facts *facts, struct cj_error *err)
+{
+	const struct view_query query = {
+		.target = target,
+		.options = debug,
+		.ours = &facts->ours,
+		.theirs = &facts->target,
+		.root = facts->root_fd,
+		.mountinfo = mountinfo->data,
+	};
+
+	return view_facts_gather(&query, &facts->view, err);
+}
+
 int facts_gather(const struct cj_target *target, const struct cj_exec_options *options,
-		 struct facts *ret, struct cj_error *err)
+		 const struct cj_debug_options *debug, struct facts *ret, struct cj_error *err)
 {
 	_cleanup_(facts_done) struct facts facts = FACTS_INIT;
+	_cleanup_(bytes_done) struct bytes mountinfo = BYTES_INIT;
 	const struct pidref *ref = &target->ref;
 	_cleanup_fd_ int own_proc = -EBADF;
 	int r = proc_open(0, &own_proc, err);
@@ -272,10 +304,12 @@ int facts_gather(const struct cj_target *target, const struct cj_exec_options *o
 	if (r == 0)
 		r = read_owner(ref, &facts, err);
 	if (r == 0)
-		r = read_cgroups(own_proc, options, &facts, err);
+		r = read_cgroups(own_proc, options, debug, &facts, &mountinfo, err);
+	if (r == 0 && debug)
+		r = gather_view(target, debug, &mountinfo, &facts, err);
 	if (r == 0)
-		r = read_accounts(options, &facts, err);
-	if (r == 0 && !skips_seccomp(options))
+		r = read_accounts(options, facts.view.kind, &facts, err);
+	if (r == 0 && wants_seccomp(options, debug))
 		r = read_seccomp(ref, options, &facts, err);
 	if (r < 0)
 		return r;

@@ -10,6 +10,7 @@
 #include <conjoin/plan.h>
 
 #include "lib/identity.h"
+#include "lib/view_facts.h"
 #include "sys/seccomp.h"
 
 struct cj_target;
@@ -28,11 +29,14 @@ struct facts {
 	char seccomp_source[256];  /* "the bundle /run/…"; "" when there is no filter to load */
 	char seccomp_missing[256]; /* why the target's filter couldn't be had; "" when it was */
 	char seccomp_unknown[256]; /* names in the profile that libseccomp doesn't know */
+
+	struct view_facts view; /* of a debug */
 };
 
-#define FACTS_INIT {.root_fd = -EBADF, .cwd_fd = -EBADF}
+#define FACTS_INIT {.root_fd = -EBADF, .cwd_fd = -EBADF, .view = VIEW_FACTS_INIT}
 
+/* `debug` is NULL for an exec. */
 int facts_gather(const struct cj_target *target, const struct cj_exec_options *options,
-		 struct facts *ret, struct cj_error *err);
+		 const struct cj_debug_options *debug, struct facts *ret, struct cj_error *err);
 
 void facts_done(struct facts *facts);

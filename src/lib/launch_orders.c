@@ -70,6 +70,28 @@ static void order_places(const struct cj_plan *plan, struct orders *to)
 	to->cwd_fd = plan->facts.cwd_fd;
 }
 
+static void order_view(const struct cj_plan *plan, struct orders *to)
+{
+	const struct plan_view *view = &plan->view;
+	const struct view_base *base = view->base;
+
+	to->view = (struct order_view){
+		.kind = view->kind,
+		.base = base ? base->base : NULL,
+		.home = base ? base->home : NULL,
+		.point = base ? base->point : NULL,
+		.show_root = view->show_root,
+		.writable = view->writable,
+		.pidns = view->proc_from_outside ? plan->facts.view.pidns : -EBADF,
+		.proc_inside = view->proc && !view->proc_from_outside,
+		.sys = view->sys,
+		.sys_back = plan->facts.view.sys_back,
+		.user_last = view->user_last,
+		.brought = plan->facts.view.bring.items,
+		.n_brought = plan->facts.view.bring.n,
+	};
+}
+
 static void order_credentials(const struct cj_plan *plan, struct orders *to)
 {
 	memcpy(to->uid, plan->uid, sizeof(to->uid));
@@ -102,6 +124,7 @@ int starting_order(struct starting *s, struct cj_error *err)
 	to->verbose = s->options->log && s->options->log_level >= CJ_LOG_STEP;
 	order_process(plan, to);
 	order_places(plan, to);
+	order_view(plan, to);
 	order_credentials(plan, to);
 	to->env = plan->env;
 	to->argv = plan->argv;
@@ -223,6 +246,27 @@ static void pack_command(struct pack *pack, const struct orders *orders)
 	pack_text(pack, AT(command), orders->command);
 }
 
+static void pack_view(struct pack *pack, const struct order_view *view)
+{
+	static char *const none[] = {NULL};
+	size_t at = pack_bytes(pack, view->brought, view->n_brought * sizeof(*view->brought));
+
+	pack_pointer(pack, AT(view.brought), at, false);
+	for (size_t i = 0; i < view->n_brought; i++) {
+		const struct brought *from = &view->brought[i];
+		size_t one = at + i * sizeof(*from);
+
+		pack_text(pack, one + offsetof(struct brought, path), from->path);
+		pack_text(pack, one + offsetof(struct brought, source), from->source);
+		pack_pointer(pack, one + offsetof(struct brought, bytes),
+			     pack_bytes(pack, from->bytes, from->size), !from->bytes);
+	}
+	pack_text(pack, AT(view.base), view->base);
+	pack_text(pack, AT(view.home), view->home);
+	pack_text(pack, AT(view.point), view->point);
+	pack_texts(pack, AT(view.sys_back), view->sys_back ? view->sys_back : none);
+}
+
 static void pack_orders(struct pack *pack, const struct orders *orders)
 {
 	struct packed head = {.orders = *orders};
@@ -236,6 +280,7 @@ static void pack_orders(struct pack *pack, const struct orders *orders)
 		     pack_bytes(pack, orders->groups, orders->n_groups * sizeof(*orders->groups)),
 		     false);
 	pack_seccomp(pack, &orders->seccomp);
+	pack_view(pack, &orders->view);
 	pack_text(pack, AT(root), orders->root);
 	pack_text(pack, AT(cwd), orders->cwd);
 	pack_text(pack, AT(root_name), orders->root_name);

@@ -109,6 +109,7 @@ static int copy_seccomp(struct starting *s, struct cj_error *err)
 static int open_cgroups(struct starting *s, struct cj_error *err)
 {
 	const struct cj_plan *plan = s->plan;
+	int r;
 
 	s->cgroups = calloc(plan->n_cgroups + 1, sizeof(*s->cgroups));
 	if (!s->cgroups)
@@ -134,7 +135,14 @@ static int open_cgroups(struct starting *s, struct cj_error *err)
 			     "cgroups %s: left out, %s can't be opened: %s", cgroup->name,
 			     cgroup->directory, strerror(-s->cgroups[i]));
 	}
-	return own_cgroups_make(plan, s->cgroups, &s->own, err);
+	r = own_cgroups_make(plan, s->cgroups, &s->own, err);
+	if (r < 0)
+		return r;
+	if (s->own.left_out)
+		starting_log(s->options, CJ_LOG_WARNING,
+			     "cgroups: a fresh one can't be made, ours are kept: %s",
+			     strerror(s->own.left_out));
+	return 0;
 }
 
 /* Above 2, whatever of 0 to 2 the caller has closed: the stage puts other things there. */
@@ -265,6 +273,7 @@ static int prepare_program(struct starting *s, struct cj_error *err)
 	keep(s, s->orders.target_proc);
 	keep(s, s->orders.root_fd);
 	keep(s, s->orders.cwd_fd);
+	keep(s, s->orders.view.pidns);
 	for (int i = 0; i < 3; i++)
 		keep(s, s->orders.stdio[i]);
 	for (size_t i = 0; i < s->n_cgroups; i++)

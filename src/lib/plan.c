@@ -134,13 +134,18 @@ bool plan_skips(struct planning *p, enum part part)
 
 int plan_wants_read(struct planning *p, enum part part, struct cj_error *err)
 {
-	int code = p->facts->target.unread[part], own = p->facts->ours.unread[part];
+	int code = p->base->unread[part], own = p->facts->ours.unread[part];
 
 	if (code == 0 && own == 0)
 		return 0;
 	cj_hint(err, "--skip %s leaves it out", part_name(part));
 	return cj_fail(err, code ? code : own, "read %s %s", code ? "the target's" : "our own",
 		       part_name(part));
+}
+
+bool plan_is_own_identity(const struct planning *p)
+{
+	return p->base == &p->facts->ours;
 }
 
 bool plan_has_step(const struct cj_plan *plan, enum part part)
@@ -151,13 +156,15 @@ bool plan_has_step(const struct cj_plan *plan, enum part part)
 static int decide(struct planning *p, struct cj_error *err)
 {
 	int (*const decisions[])(struct planning *, struct cj_error *) = {
-		plan_cgroups,	  plan_process, plan_places,
-		plan_credentials, plan_seccomp, plan_command,
+		plan_cgroups, plan_process, plan_places, plan_credentials,
+		plan_seccomp, plan_command, plan_guard,
 	};
 
 	/* Which namespaces are joined decides what all else means, so it's known first. */
 	int r = plan_namespaces(p, err);
 
+	if (r == 0 && p->debug)
+		r = plan_view(p, err);
 	for (size_t i = 0; i < ELEMENTS(decisions) && r == 0; i++)
 		r = decisions[i](p, err);
 	if (r == 0 && p->plan->out_of_memory)
@@ -165,24 +172,26 @@ static int decide(struct planning *p, struct cj_error *err)
 	return r;
 }
 
-/* Callers built against an older or newer header pass a struct of another size. */
-static int take_options(const struct cj_exec_options *options, struct cj_exec_options *ret,
-			struct cj_error *err)
+/*
+ * Callers built against an older or newer header pass a struct of another size, which is its first
+ * member.
+ */
+static int take_options(const void *options, void *ret, size_t size, struct cj_error *err)
 {
-	const char *bytes = (const char *)options;
+	const char *bytes = options;
+	size_t theirs = *(const size_t *)options;
 
-	for (size_t i = sizeof(*ret); i < options->size; i++)
+	for (size_t i = size; i < theirs; i++)
 		if (bytes[i])
 			return cj_fail(err, EINVAL, "options that this library doesn't know");
-	*ret = (struct cj_exec_options)CJ_EXEC_OPTIONS_INIT;
-	memcpy(ret, options, options->size < sizeof(*ret) ? options->size : sizeof(*ret));
+	memcpy(ret, options, theirs < size ? theirs : size);
 	return 0;
 }
 
 int plan_make(struct cj_target *target, struct facts *facts, const struct cj_exec_options *options,
-	      struct cj_plan **ret, struct cj_error *err)
+	      const struct cj_debug_options *debug, struct cj_plan **ret, struct cj_error *err)
 {
-	struct planning p = {.options = options, .account = ACCOUNT_INIT};
+	struct planning p = {.options = options, .debug = debug, .account = ACCOUNT_INIT};
 	int r = 0;
 
 	p.plan = calloc(1, sizeof(*p.plan));
@@ -194,6 +203,7 @@ int plan_make(struct cj_target *target, struct facts *facts, const struct cj_exe
 	p.plan->facts = *facts;
 	*facts = (struct facts)FACTS_INIT;
 	p.facts = &p.plan->facts;
+	p.base = debug && !debug->as_target ? &p.facts->ours : &p.facts->target;
 	if (options->skip)
 		r = parts_parse(options->skip, &p.skip, err);
 	if (r == 0)
@@ -207,30 +217,55 @@ int plan_make(struct cj_target *target, struct facts *facts, const struct cj_exe
 	return 0;
 }
 
-int cj_plan_exec(struct cj_target *target, const struct cj_exec_options *options,
-		 struct cj_plan **ret, struct cj_error *err)
+static int make_plan(struct cj_target *target, const struct cj_exec_options *options,
+		     const struct cj_debug_options *debug, struct cj_plan **ret,
+		     struct cj_error *err)
 {
 	_cleanup_(facts_done) struct facts facts = FACTS_INIT;
-	struct cj_exec_options own;
 	struct cj_plan *plan = NULL;
-	int r = take_options(options, &own, err);
+	int r = target_explain(target, facts_gather(target, options, debug, &facts, err), err);
 
-	if (r == 0)
-		r = target_explain(target, facts_gather(target, &own, &facts, err), err);
 	if (r < 0)
 		return r;
 	/* All was read through one directory, and it lived until now: so it was about the target. */
 	if (pidref_verify(&target->ref) < 0)
 		return cj_fail(err, ESRCH, "process %d ended meanwhile", target->ref.pid);
-	r = plan_make(target, &facts, &own, &plan, err);
-	if (r == 0 && own.rootfs)
-		r = elsewhere_plan(plan, &own, err);
+	r = plan_make(target, &facts, options, debug, &plan, err);
+	if (r == 0 && options->rootfs)
+		r = elsewhere_plan(plan, options, err);
 	if (r < 0) {
 		cj_plan_free(plan);
 		return r;
 	}
 	*ret = plan;
 	return 0;
+}
+
+int cj_plan_exec(struct cj_target *target, const struct cj_exec_options *options,
+		 struct cj_plan **ret, struct cj_error *err)
+{
+	struct cj_exec_options own = CJ_EXEC_OPTIONS_INIT;
+	int r = take_options(options, &own, sizeof(own), err);
+
+	return r < 0 ? r : make_plan(target, &own, NULL, ret, err);
+}
+
+int cj_plan_debug(struct cj_target *target, const struct cj_debug_options *options,
+		  struct cj_plan **ret, struct cj_error *err)
+{
+	struct cj_debug_options own = CJ_DEBUG_OPTIONS_INIT;
+	struct cj_exec_options exec = CJ_EXEC_OPTIONS_INIT;
+	int r = take_options(options, &own, sizeof(own), err);
+
+	if (r == 0 && own.exec)
+		r = take_options(own.exec, &exec, sizeof(exec), err);
+	if (r < 0)
+		return r;
+	if (exec.root || exec.rootfs)
+		return cj_fail(err, EINVAL,
+			       "another root for a command that has a view of its own");
+	own.exec = &exec;
+	return make_plan(target, &exec, &own, ret, err);
 }
 
 static void cgroup_done(struct plan_cgroup *cgroup)

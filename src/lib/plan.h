@@ -26,6 +26,16 @@ struct plan_cgroup {
 	char *limits[4]; /* "memory.max=67108864": what is written into an own one */
 };
 
+/* What the command sees as files, where that isn't just a namespace: view_facts.h */
+struct plan_view {
+	enum view kind;
+	const struct view_base *base; /* NULL: nothing is covered */
+	bool show_root;		      /* the target's files are shown, in the view of the host */
+	bool writable;
+	bool proc, proc_from_outside, sys;
+	bool user_last;
+};
+
 struct cj_plan {
 	struct cj_target *target; /* the caller's */
 	struct facts facts;
@@ -34,6 +44,7 @@ struct cj_plan {
 
 	int join_flags; /* CLONE_NEW… of all namespaces to join */
 	bool join[NAMESPACE_KINDS];
+	struct plan_view view;
 
 	struct plan_cgroup *cgroups;
 	size_t n_cgroups;
@@ -87,12 +98,15 @@ struct planning {
 	struct cj_plan *plan;
 	const struct facts *facts;
 	const struct cj_exec_options *options;
-	uint32_t skip;		/* 1 << part */
+	const struct cj_debug_options *debug; /* NULL: an exec */
+	const struct identity *base;	      /* whose identity the command takes on */
+	uint32_t skip;			      /* 1 << part */
 	struct account account; /* of the command's uid, where the target's passwd knows it */
 };
 
 /* The decisions, in the order in which cj_plan_exec() makes them; each in the file of its subject. */
 int plan_namespaces(struct planning *p, struct cj_error *err);	/* plan_join.c */
+int plan_view(struct planning *p, struct cj_error *err);	/* plan_view.c */
 int plan_cgroups(struct planning *p, struct cj_error *err);	/* plan_cgroups.c */
 int plan_process(struct planning *p, struct cj_error *err);	/* plan_process.c */
 int plan_places(struct planning *p, struct cj_error *err);	/* plan_join.c */
@@ -101,6 +115,18 @@ int plan_seccomp(struct planning *p, struct cj_error *err);	/* plan_seccomp.c */
 /* Would the filter stop what we still have to do after loading it? EPERM, naming the call. */
 int plan_check_seccomp(struct cj_plan *plan, struct cj_error *err);
 int plan_command(struct planning *p, struct cj_error *err); /* plan_command.c */
+int plan_guard(struct planning *p, struct cj_error *err);   /* plan_view.c */
+
+/*
+ * "all", "net,pid", "all,-user": each word adds or takes away, from left to right. NULL is `usual`, and
+ * "+ipc" adds to that. plan_join.c
+ */
+int namespaces_parse(const char *text, const char *usual, bool ret[NAMESPACE_KINDS],
+		     struct cj_error *err);
+extern const char namespaces_of_exec[], namespaces_of_debug[];
+
+/* Is the command's identity the caller's? */
+bool plan_is_own_identity(const struct planning *p);
 
 /* Adds `path` to what is tried, in that order. The strings are the plan's. plan_command.c */
 void plan_candidate(struct cj_plan *plan, char *path, char *argv0);
@@ -110,7 +136,7 @@ extern const char default_path[];
 
 /* Makes the plan from facts alone; takes them over, also when it fails. Unit tests begin here. */
 int plan_make(struct cj_target *target, struct facts *facts, const struct cj_exec_options *options,
-	      struct cj_plan **ret, struct cj_error *err);
+	      const struct cj_debug_options *debug, struct cj_plan **ret, struct cj_error *err);
 
 /* Helpers for the decisions. */
 

@@ -22,9 +22,10 @@ static bool wants_limits(const struct cj_exec_options *options)
 	return options->memory || options->cpus || options->pids_limit;
 }
 
-static int parse_mode(const struct cj_exec_options *options, enum mode *ret, struct cj_error *err)
+static int parse_mode(const struct planning *p, enum mode *ret, struct cj_error *err)
 {
-	const char *text = options->cgroup ? options->cgroup : "target";
+	const struct cj_exec_options *options = p->options;
+	const char *text = options->cgroup ? options->cgroup : p->debug ? "own" : "target";
 
 	for (size_t i = 0; i < ELEMENTS(mode_names); i++) {
 		if (strcmp(mode_names[i], text) != 0)
@@ -181,6 +182,8 @@ static struct plan_cgroup *own_in(struct planning *p, const struct cgroup_entry 
 		return NULL;
 	cgroup->unified = entry->unified;
 	cgroup->own = true;
+	/* What nobody has asked for is no reason to do nothing. */
+	cgroup->try_only = !p->options->cgroup && !wants_limits(p->options);
 	plan_do(p, PART_CGROUPS, name, "make", NEEDS_NOTHING, "a fresh one below %s", directory);
 	return cgroup;
 }
@@ -240,7 +243,7 @@ static int make_own(struct planning *p, struct cj_error *err)
 int plan_cgroups(struct planning *p, struct cj_error *err)
 {
 	enum mode mode = MODE_TARGET;
-	int r = parse_mode(p->options, &mode, err);
+	int r = parse_mode(p, &mode, err);
 
 	if (r < 0)
 		return r;

@@ -8,7 +8,9 @@
 
 #include "base/cleanup.h"
 #include "lib/accounts.h"
+#include "lib/list_engine.h"
 #include "lib/plan.h"
+#include "lib/target.h"
 
 /* What a shell falls back on, and runc and docker: the target's environment may have none. */
 const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -101,17 +103,85 @@ static void env_set_user(struct planning *p, struct env *env, const struct accou
 	env_apply(env, account->name ? plan_text(p->plan, "LOGNAME=%s", account->name) : "LOGNAME");
 }
 
+/* For prompts and scripts, from names that others choose: nothing that a shell would act on. */
+static const char *plain_text(struct planning *p, const char *text)
+{
+	char *copy = plan_own(p->plan, strdup(text));
+
+	for (char *at = copy; at && *at; at++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.,:/@+",
+			    *at))
+			*at = '_';
+	return copy ? copy : "";
+}
+
+/* The container's, by its cgroup; else the process's. */
+static const char *target_name(struct planning *p)
+{
+	const struct cgroup_list *list = &p->facts->target.cgroups;
+	struct cgroup_engine found;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (cgroup_engine_find(list->entries[i].path, strlen(list->entries[i].path),
+				       &found) &&
+		    found.name[0])
+			return plain_text(p, found.name);
+	return plain_text(p, p->facts->target.status.comm);
+}
+
+static void env_set_debug(struct planning *p, struct env *env)
+{
+	const struct plan_view *view = &p->plan->view;
+	const char *path;
+
+	env_apply(env, plan_text(p->plan, "CONJOIN_TARGET=%s",
+				 p->plan->target ? plain_text(p, p->plan->target->text) : ""));
+	env_apply(env, plan_text(p->plan, "CONJOIN_NAME=%s", target_name(p)));
+	env_apply(env, view->show_root
+			       ? plan_text(p->plan, "CONJOIN_ROOT=%s/root", view->base->point)
+			       : "CONJOIN_ROOT=/");
+	if (p->facts->view.bring.n == 0)
+		return;
+	path = env_get(env, "PATH");
+	env_apply(env, plan_text(p->plan, "CONJOIN_BIN=%s/bin", view->base->point));
+	env_apply(env, plan_text(p->plan, "PATH=%s/bin:%s", view->base->point,
+				 path ? path : default_path));
+}
+
+/*
+ * The target's is its own word, and what runs with the caller's rights must not obey it: LD_PRELOAD,
+ * BASH_ENV, a HOME with a .bashrc. Only where its programs are is taken from it.
+ */
+static void env_take_path(struct planning *p, struct env *env)
+{
+	const struct bytes *bytes = &p->facts->target.environ;
+	const char *home = p->plan->view.base ? p->plan->view.base->point : "/";
+
+	for (const char *at = bytes->data; at && at < bytes->data + bytes->size;
+	     at += strlen(at) + 1)
+		if (names(at, "PATH", strlen("PATH"))) {
+			env_append(env, at);
+			break;
+		}
+	env_append(env, plan_text(p->plan, "HOME=%s", home));
+}
+
 static int make_env(struct planning *p, struct env *env, const struct account *account,
 		    struct cj_error *err)
 {
 	const struct cj_exec_options *o = p->options;
 	bool skip = o->clear_env || plan_skips(p, PART_ENVIRONMENT);
 
-	if (!skip) {
-		int r = plan_wants_read(p, PART_ENVIRONMENT, err);
+	if (!skip && p->facts->view.kind == VIEW_HOST) {
+		for (const char *const *at = p->debug->environment; at && *at; at++)
+			env_append(env, *at);
+	} else if (!skip && p->debug && plan_is_own_identity(p)) {
+		env_take_path(p, env);
+	} else if (!skip) {
+		int r = p->facts->target.unread[PART_ENVIRONMENT];
 
-		if (r < 0)
-			return r;
+		if (r)
+			return cj_fail(err, r, "read the target's %s", part_name(PART_ENVIRONMENT));
 		env_take(env, &p->facts->target.environ);
 	}
 	env_append(env, "");
@@ -120,6 +190,8 @@ static int make_env(struct planning *p, struct env *env, const struct account *a
 		env_set_user(p, env, account);
 	if (o->terminal)
 		env_apply(env, plan_text(p->plan, "TERM=%s", o->terminal));
+	if (p->debug)
+		env_set_debug(p, env);
 	for (const char *const *at = o->env; at && *at; at++) {
 		if ((*at)[0] == '=' || !(*at)[0])
 			return cj_fail(err, EINVAL, "environment variable \"%s\" has no name", *at);
@@ -207,6 +279,27 @@ static char **copy_argv(struct cj_plan *plan, const char *const *argv)
 	return copy;
 }
 
+/* Somebody who brings a shell wants that one. */
+static void add_brought_shell(struct planning *p)
+{
+	static const char *const shells[] = {"bash", "zsh", "fish", "ksh", "mksh", "dash", "ash"};
+	const struct bring *bring = &p->facts->view.bring;
+	struct cj_plan *plan = p->plan;
+
+	for (size_t i = 0; i < bring->n; i++)
+		for (size_t k = 0; k < ELEMENTS(shells); k++) {
+			const char *path = bring->items[i].path;
+			char *found;
+
+			if (strncmp(path, "bin/", 4) != 0 || strcmp(path + 4, shells[k]) != 0)
+				continue;
+			found = (char *)(uintptr_t)plan_text(plan, "%s/%s", plan->view.base->point,
+							     path);
+			plan_candidate(plan, found, found);
+			return;
+		}
+}
+
 static void decide_shell(struct planning *p, const struct account *account, const char *path)
 {
 	struct cj_plan *plan = p->plan;
@@ -226,6 +319,7 @@ static void decide_shell(struct planning *p, const struct account *account, cons
 		plan->argv[0] = shell;
 		plan->command = shell;
 	}
+	add_brought_shell(p);
 	look_for(p, "sh", path, sh);
 }
 

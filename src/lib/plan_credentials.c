@@ -45,11 +45,22 @@ static void write_id_rows(struct planning *p, const char *reason)
 		"set", CAP_SETUID, "%s", reason);
 }
 
+/* The caller has no number in there; who joins a user namespace is its root. */
+static int root_of_namespace(struct planning *p)
+{
+	memset(p->plan->uid, 0, sizeof(p->plan->uid));
+	memset(p->plan->gid, 0, sizeof(p->plan->gid));
+	write_id_rows(p, "root of the user namespace");
+	return 0;
+}
+
 static int ids_of_target(struct planning *p, struct cj_error *err)
 {
-	const struct proc_status *ours = &p->facts->ours.status, *target = &p->facts->target.status;
+	const struct proc_status *ours = &p->facts->ours.status, *target = &p->base->status;
 	int r;
 
+	if (plan_is_own_identity(p) && plan_crosses_users(p->plan))
+		return root_of_namespace(p);
 	if (plan_skips(p, PART_IDS)) {
 		memcpy(p->plan->uid, ours->uid, sizeof(ours->uid));
 		memcpy(p->plan->gid, ours->gid, sizeof(ours->gid));
@@ -161,6 +172,11 @@ struct asked_user {
 	bool has_group;
 };
 
+static const char *whose_accounts(const struct planning *p)
+{
+	return p->facts->view.kind == VIEW_HOST ? "host's" : "target's";
+}
+
 static int find_user(struct planning *p, const char *name, struct asked_user *user,
 		     struct cj_error *err)
 {
@@ -177,7 +193,8 @@ static int find_user(struct planning *p, const char *name, struct asked_user *us
 	r = name[0] ? account_by_name(&p->facts->passwd, name, &p->account) : -ENOENT;
 	if (r < 0)
 		return cj_fail(err, r == -ENOENT ? EINVAL : -r,
-			       "user \"%s\", whom the target's /etc/passwd doesn't know", name);
+			       "user \"%s\", whom the %s /etc/passwd doesn't know", name,
+			       whose_accounts(p));
 	user->uid = p->account.uid;
 	user->gid = p->account.gid;
 	return 0;
@@ -195,7 +212,8 @@ static int find_group(struct planning *p, const char *name, gid_t *ret, struct c
 	r = name[0] ? group_by_name(&p->facts->group, name, ret) : -ENOENT;
 	if (r < 0)
 		return cj_fail(err, r == -ENOENT ? EINVAL : -r,
-			       "group \"%s\", which the target's /etc/group doesn't know", name);
+			       "group \"%s\", which the %s /etc/group doesn't know", name,
+			       whose_accounts(p));
 	return 0;
 }
 
@@ -338,13 +356,13 @@ static uint64_t missing(const struct planning *p, const struct capability_sets *
 static bool is_foreign(const struct planning *p)
 {
 	return !plan_crosses_users(p->plan) &&
-	       p->facts->target.namespaces.inode[NAMESPACE_USER] !=
+	       p->base->namespaces.inode[NAMESPACE_USER] !=
 		       p->facts->ours.namespaces.inode[NAMESPACE_USER];
 }
 
 static int decide_capabilities(struct planning *p, struct cj_error *err)
 {
-	const struct proc_status *target = &p->facts->target.status, *ours = &p->facts->ours.status;
+	const struct proc_status *target = &p->base->status, *ours = &p->facts->ours.status;
 	struct capability_sets *sets = &p->plan->capabilities;
 	bool cut;
 	int r;
@@ -383,7 +401,7 @@ static int decide_no_new_privs(struct planning *p, struct cj_error *err)
 {
 	const char *asked = p->options->no_new_privs;
 	bool ours = p->facts->ours.status.no_new_privs;
-	bool wanted = p->facts->target.status.no_new_privs && !p->options->privileged;
+	bool wanted = p->base->status.no_new_privs && !p->options->privileged;
 
 	if (asked) {
 		wanted = strcmp(asked, "yes") == 0;
@@ -406,7 +424,7 @@ static int decide_no_new_privs(struct planning *p, struct cj_error *err)
 
 int plan_credentials(struct planning *p, struct cj_error *err)
 {
-	const struct proc_status *target = &p->facts->target.status;
+	const struct proc_status *target = &p->base->status;
 	int r;
 
 	if (p->options->user) {

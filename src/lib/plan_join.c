@@ -9,31 +9,51 @@
 #include "base/cleanup.h"
 #include "lib/plan.h"
 
-/* "all", "net,pid", "all,-user": each word adds or takes away, from left to right. */
-static int parse_list(const char *text, bool ret[NAMESPACE_KINDS], struct cj_error *err)
+const char namespaces_of_exec[] = "all", namespaces_of_debug[] = "pid,net";
+
+static int parse_word(const char *word, size_t length, bool ret[NAMESPACE_KINDS],
+		      struct cj_error *err)
 {
-	memset(ret, 0, NAMESPACE_KINDS * sizeof(*ret));
+	_cleanup_free_ char *copy = strndup(word, length);
+	bool add = word[0] != '-';
+	const char *name = copy ? copy + !add : "";
+	int kind = namespace_index(strcmp(name, "mount") == 0 ? "mnt" : name);
+
+	if (strcmp(name, "all") == 0)
+		for (int i = 0; i < NAMESPACE_KINDS; i++)
+			ret[i] = add;
+	else if (kind >= 0)
+		ret[kind] = add;
+	else
+		return cj_fail(err, EINVAL,
+			       "namespace \"%s\" (there are: all mnt uts ipc pid net user "
+			       "cgroup time)",
+			       name);
+	return 0;
+}
+
+static int parse_words(const char *text, bool ret[NAMESPACE_KINDS], struct cj_error *err)
+{
 	for (;;) {
 		size_t length = strcspn(text, ",");
-		_cleanup_free_ char *word = strndup(text, length);
-		bool add = text[0] != '-';
-		const char *name = word ? word + !add : "";
-		int kind = namespace_index(strcmp(name, "mount") == 0 ? "mnt" : name);
+		int r = parse_word(text, length, ret, err);
 
-		if (strcmp(name, "all") == 0)
-			for (int i = 0; i < NAMESPACE_KINDS; i++)
-				ret[i] = add;
-		else if (kind >= 0)
-			ret[kind] = add;
-		else
-			return cj_fail(err, EINVAL,
-				       "namespace \"%s\" (there are: all mnt uts ipc pid net user "
-				       "cgroup time)",
-				       name);
-		if (!text[length])
-			return 0;
+		if (r < 0 || !text[length])
+			return r;
 		text += length + 1;
 	}
+}
+
+int namespaces_parse(const char *text, const char *usual, bool ret[NAMESPACE_KINDS],
+		     struct cj_error *err)
+{
+	bool adds = text && text[0] == '+';
+	int r = 0;
+
+	memset(ret, 0, NAMESPACE_KINDS * sizeof(*ret));
+	if (!text || adds)
+		r = parse_words(usual, ret, err);
+	return r == 0 && text ? parse_words(text + adds, ret, err) : r;
 }
 
 static void decide_kind(struct planning *p, int kind, bool wanted)
@@ -48,7 +68,10 @@ static void decide_kind(struct planning *p, int kind, bool wanted)
 	} else if (theirs == ours) {
 		plan_note(p, PART_NAMESPACES, name, "nothing", "same as ours, nothing to do");
 	} else if (!wanted) {
-		plan_note(p, PART_NAMESPACES, name, "skip", "left out as asked (--namespaces)");
+		plan_note(p, PART_NAMESPACES, name, "skip", "%s",
+			  p->debug && kind == NAMESPACE_MNT ? "the command gets one of its own"
+			  : p->options->namespaces	    ? "left out as asked (--namespaces)"
+							    : "left out");
 	} else {
 		bool owner = kind == NAMESPACE_USER || plan_crosses_users(p->plan);
 		bool ours_to_join = owner && p->facts->ns_owner == p->facts->ours.status.uid[1];
@@ -64,12 +87,15 @@ static void decide_kind(struct planning *p, int kind, bool wanted)
 int plan_namespaces(struct planning *p, struct cj_error *err)
 {
 	bool wanted[NAMESPACE_KINDS];
-	int r = parse_list(p->options->namespaces ? p->options->namespaces : "all", wanted, err);
+	int r = namespaces_parse(p->options->namespaces,
+				 p->debug ? namespaces_of_debug : namespaces_of_exec, wanted, err);
 
 	if (r < 0)
 		return r;
 	if (plan_skips(p, PART_NAMESPACES))
 		return 0;
+	if (p->facts->view.kind == VIEW_TARGET)
+		wanted[NAMESPACE_MNT] = true; /* of which a copy is made */
 	for (int i = 0; i < NAMESPACE_KINDS; i++)
 		decide_kind(p, i, wanted[i]);
 	return 0;
@@ -88,6 +114,8 @@ static bool same_place(const struct place *a, const struct place *b)
 /* Root and cwd are places in the target's mount namespace: they follow only if that is ours, too. */
 static bool in_target_view(const struct planning *p)
 {
+	if (p->facts->view.kind != VIEW_PLAIN)
+		return p->facts->view.kind == VIEW_TARGET;
 	return p->plan->join[NAMESPACE_MNT] ||
 	       p->facts->target.namespaces.inode[NAMESPACE_MNT] ==
 		       p->facts->ours.namespaces.inode[NAMESPACE_MNT];
@@ -106,7 +134,8 @@ static int decide_root(struct planning *p, struct cj_error *err)
 			       "change root to %s of the target without its mnt namespace",
 			       p->options->root);
 	if (!in_target_view(p)) {
-		plan_note(p, PART_ROOT, "/", "nothing", "the mnt namespace isn't joined");
+		plan_note(p, PART_ROOT, "/", "nothing", "%s",
+			  p->debug ? "the host's" : "the mnt namespace isn't joined");
 		return 0;
 	}
 	r = plan_wants_read(p, PART_ROOT, err);
@@ -148,7 +177,8 @@ static int decide_cwd(struct planning *p, struct cj_error *err)
 		return 0;
 	}
 	if (!in_target_view(p)) {
-		plan_note(p, PART_CWD, "", "nothing", "the mnt namespace isn't joined");
+		plan_note(p, PART_CWD, "", "nothing", "%s",
+			  p->debug ? "ours" : "the mnt namespace isn't joined");
 		return 0;
 	}
 	r = plan_wants_read(p, PART_CWD, err);

@@ -102,7 +102,7 @@ static int decide_limits(struct planning *p, struct cj_error *err)
 	p->plan->limits = p->facts->ours.limits;
 	if (!plan_skips(p, PART_RLIMITS)) {
 		r = plan_wants_read(p, PART_RLIMITS, err);
-		p->plan->limits = p->facts->target.limits;
+		p->plan->limits = p->base->limits;
 	}
 	if (r < 0)
 		return r;
@@ -153,14 +153,16 @@ static int decide_number(struct planning *p, const struct number *number, int64_
 	const char *text;
 	int r;
 
+	/* Whose umask we have nobody can tell without setting it. */
+	if (!number->asked && number->part == PART_UMASK && plan_is_own_identity(p))
+		return 0;
 	if (number->asked) {
 		if (parse_number(number, &value) < 0)
 			return cj_fail(err, EINVAL, "%s \"%s\"", number->option, number->asked);
 	} else {
 		if (plan_skips(p, number->part))
 			return 0;
-		if (number->part == PART_TIMER_SLACK &&
-		    p->facts->target.unread[number->part] == EPERM) {
+		if (number->part == PART_TIMER_SLACK && p->base->unread[number->part] == EPERM) {
 			/* Of another process it's told to CAP_SYS_NICE only; hardly anybody changes it. */
 			plan_note(p, number->part, "", "warn",
 				  "unreadable without CAP_SYS_NICE, ours is kept");
@@ -198,7 +200,7 @@ static int nice_needs(const struct planning *p, int64_t value)
 
 static int decide_numbers(struct planning *p, struct cj_error *err)
 {
-	const struct identity *ours = &p->facts->ours, *target = &p->facts->target;
+	const struct identity *ours = &p->facts->ours, *target = p->base;
 	const struct cj_exec_options *o = p->options;
 	struct cj_plan *plan = p->plan;
 	int64_t oom = 0, core = 0, personality = 0, slack = 0;
@@ -285,7 +287,7 @@ static int decide_scheduler(struct planning *p, struct cj_error *err)
 
 		if (r < 0)
 			return r;
-		attr = p->facts->target.sched;
+		attr = p->base->sched;
 		if (attr.sched_policy == SCHED_DEADLINE) {
 			cj_hint(err, "--skip scheduler, or --scheduler POLICY");
 			return cj_fail(err, EOPNOTSUPP,
@@ -344,7 +346,7 @@ static int parse_ioprio(const char *text, int *ret)
 static int decide_ioprio(struct planning *p, struct cj_error *err)
 {
 	const char *asked = p->options->ioprio;
-	int ioprio = p->facts->target.ioprio, r;
+	int ioprio = p->base->ioprio, r;
 	const char *text;
 
 	if (asked) {
@@ -379,7 +381,7 @@ static int decide_affinity(struct planning *p, struct cj_error *err)
 	char text[128];
 	int r;
 
-	p->plan->affinity = p->facts->target.affinity;
+	p->plan->affinity = p->base->affinity;
 	if (asked) {
 		if (affinity_parse(asked, &p->plan->affinity) < 0)
 			return cj_fail(err, EINVAL, "cpu affinity \"%s\"", asked);
@@ -408,7 +410,7 @@ static int decide_label(struct planning *p, struct cj_error *err)
 	const char *asked = p->options->label;
 	int r;
 
-	*label = p->facts->target.label;
+	*label = p->base->label;
 	if (asked) {
 		label->module = p->facts->ours.label.module;
 		if (label->module == LABEL_NONE)

@@ -120,6 +120,10 @@ int plan_seccomp(struct planning *p, struct cj_error *err)
 
 	if (plan_skips(p, PART_SECCOMP))
 		return 0;
+	if (plan_is_own_identity(p) && !p->options->seccomp) {
+		plan_note(p, PART_SECCOMP, "", "nothing", "the caller's, if it has one");
+		return 0;
+	}
 	if (p->options->seccomp && strcmp(p->options->seccomp, "copy") == 0)
 		return decide_copy(p);
 	if (facts->seccomp.count == 0) {

@@ -26,7 +26,8 @@ static int give_to_command(const struct cj_plan *plan, int slave)
 
 static bool in_target_view(const struct cj_plan *plan)
 {
-	return plan->join[NAMESPACE_MNT] && plan->facts.root_fd >= 0;
+	return plan->view.kind != VIEW_HOST && plan->join[NAMESPACE_MNT] &&
+	       plan->facts.root_fd >= 0;
 }
 
 int cj_pty_open(struct cj_plan *plan, unsigned short rows, unsigned short columns, int *ret_master,

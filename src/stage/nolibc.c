@@ -194,7 +194,36 @@ size_t strlen(const char *text)
 	return n;
 }
 
+int strncmp(const char *a, const char *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (a[i] != b[i] || !a[i])
+			return (unsigned char)a[i] - (unsigned char)b[i];
+	return 0;
+}
+
+size_t strcspn(const char *text, const char *reject)
+{
+	size_t n = 0;
+
+	for (; text[n]; n++)
+		for (const char *r = reject; *r; r++)
+			if (text[n] == *r)
+				return n;
+	return n;
+}
+
 /* The compiler writes calls of these. */
+
+int memcmp(const void *a, const void *b, size_t n)
+{
+	const unsigned char *x = a, *y = b;
+
+	for (size_t i = 0; i < n; i++)
+		if (x[i] != y[i])
+			return x[i] - y[i];
+	return 0;
+}
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {

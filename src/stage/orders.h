@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/part.h"
+#include "stage/brought.h"
 #include "sys/capabilities.h"
 #include "sys/namespace.h"
 #include "sys/process.h"
@@ -37,6 +38,29 @@ struct order_cgroup {
 struct candidate {
 	char *path;
 	char *argv0; /* NULL: argv[0] as it is */
+};
+
+/* What the command sees as files. */
+enum view {
+	VIEW_PLAIN,  /* a mount namespace as it is: the target's, if it's joined, else ours */
+	VIEW_HOST,   /* a private copy of ours, with the target's /proc and /sys */
+	VIEW_TARGET, /* a private copy of the target's, with what is brought */
+};
+
+struct order_view {
+	enum view kind;
+	const char *base; /* the directory that is covered, to make a place for us: "/run", or "/" */
+	const char *home;  /* our place, beneath `base`: "conjoin", or "run/conjoin" */
+	const char *point; /* of the whole path: "/run/conjoin" */
+	bool show_root;	   /* the target's files, at home/root */
+	bool writable;
+	int pidns;	  /* for a procfs that is mounted from outside; -EBADF: not so */
+	bool proc_inside; /* /proc is mounted by the child, in the pid namespace */
+	bool sys;	  /* /sys is that of the net namespace */
+	char **sys_back;  /* mount points beneath /sys that stay, without "/sys/"; NULL-ended */
+	bool user_last;	  /* the user namespace is joined when all is mounted */
+	struct brought *brought;
+	size_t n_brought;
 };
 
 struct orders {
@@ -77,6 +101,7 @@ struct orders {
 
 	int join_flags; /* CLONE_NEW… of all namespaces to join */
 	bool join[NAMESPACE_KINDS];
+	struct order_view view;
 	const char *root;      /* a path within the target's root; NULL: the root itself */
 	const char *cwd;       /* a path; NULL: by cwd_fd */
 	const char *root_name; /* for messages */

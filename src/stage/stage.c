@@ -3,13 +3,12 @@
  * The stage: in the host's pid namespace to its end, it joins everything and takes on the target's
  * identity, so that the child it makes is born with nothing of the host's.
  *
- * The order of stage_steps[] was found by attacking others. Why each is where it is stands beside
+ * The order of its steps was found by attacking others. Why each is where it is stands beside
  * it; tests/integration/test_attack.py is what tells when it's wrong.
  */
 #include "stage/stage.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/capability.h>
 #include <stdarg.h>
 #include <string.h>
@@ -23,7 +22,7 @@
 #include "base/format.h"
 #include "base/io.h"
 #include "stage/report.h"
-#include "sys/beneath.h"
+#include "stage/view.h"
 #include "sys/syscalls.h"
 
 void steps_run(const struct step *steps, size_t n, const struct orders *orders)
@@ -143,116 +142,6 @@ static int groups_outside(const struct orders *orders, struct cj_error *err)
 	if (!orders_have(orders, PART_GROUPS) || !orders->groups_before_join)
 		return STEP_NOTHING;
 	return set_groups(orders);
-}
-
-static void close_each(int (*fds)[NAMESPACE_KINDS])
-{
-	for (int i = 0; i < NAMESPACE_KINDS; i++)
-		close_fd(&(*fds)[i]);
-}
-
-/* All of them before the first is joined: the mount namespace takes our /proc away. */
-static int open_each(const struct orders *orders, int fds[NAMESPACE_KINDS], struct cj_error *err)
-{
-	for (int i = 0; i < NAMESPACE_KINDS; i++) {
-		if (!orders->join[i])
-			continue;
-		fds[i] = namespace_open(orders->target_proc, i);
-		if (fds[i] < 0)
-			return cj_fail(err, -fds[i], "open %s namespace", namespace_kinds[i].name);
-	}
-	return 0;
-}
-
-/*
- * One by one, by their files, where one call for all isn't possible, and to learn which one it is
- * that fails: all but user first (EPERM is put off: only the user namespace gives the right), then
- * user, then what is left, with nothing put off any more. setns(2)
- */
-static int join_each(const struct orders *orders, struct cj_error *err)
-{
-	_cleanup_(close_each) int fds[NAMESPACE_KINDS] = {-1, -1, -1, -1, -1, -1, -1, -1};
-	bool crosses = orders->join[NAMESPACE_USER];
-	int r = open_each(orders, fds, err);
-
-	for (int pass = crosses ? 0 : 1; pass < 2 && r == 0; pass++) {
-		for (int i = 0; i < NAMESPACE_KINDS; i++) {
-			if (fds[i] < 0 || (pass == 0 && i == NAMESPACE_USER))
-				continue;
-			r = sys_setns(fds[i], namespace_kinds[i].flag);
-			if (r == -EPERM && pass == 0)
-				continue;
-			if (r < 0)
-				return cj_fail(err, -r, "join %s namespace",
-					       namespace_kinds[i].name);
-			close_fd(&fds[i]);
-		}
-		r = 0;
-	}
-	return r;
-}
-
-static int join(const struct orders *orders, struct cj_error *err)
-{
-	int flags = orders->join_flags;
-	int r;
-
-	if (!flags)
-		return STEP_NOTHING;
-	r = sys_setns(orders->target, flags); /* all or none: 5.8 */
-	if (r == -ESRCH)
-		return cj_fail(err, ESRCH, "join namespaces: the target has ended");
-	if (r == -EPERM)
-		cj_hint(err, "needs CAP_SYS_ADMIN over each namespace: run as root");
-	return r < 0 ? join_each(orders, err) : 0;
-}
-
-/*
- * A directory that isn't below the root of our (by now the target's) mount namespace: getcwd(2) says
- * so by a path that doesn't begin with a slash.
- */
-static int check_reachable(struct cj_error *err, const char *what, const char *name)
-{
-	char path[PATH_MAX];
-	int r = sys_getcwd(path, sizeof(path));
-
-	if (r < 0)
-		return cj_fail(err, -r, "change %s to %s", what, name);
-	return path[0] == '/' ? 0 : cj_fail(err, EXDEV, "change %s to %s", what, name);
-}
-
-static int change_root(const struct orders *orders, struct cj_error *err)
-{
-	const char *name = orders->root ? orders->root : orders->root_name;
-	int fd = orders->root_fd, r;
-
-	if (!orders_have(orders, PART_ROOT))
-		return STEP_NOTHING;
-	if (orders->root) {
-		fd = beneath_open_path(fd, orders->root, O_DIRECTORY);
-		if (fd < 0)
-			return cj_fail(err, -fd, "open root %s", orders->root);
-	}
-	if (fchdir(fd) < 0)
-		return cj_fail(err, errno, "change root to %s", name);
-	/* The target may have changed its mount namespace since it was looked at. */
-	r = check_reachable(err, "root", name);
-	if (r < 0)
-		return r;
-	return chroot(".") < 0 ? cj_fail(err, errno, "change root to %s", name) : 0;
-}
-
-static int change_cwd(const struct orders *orders, struct cj_error *err)
-{
-	const char *name = orders->cwd ? orders->cwd : orders->cwd_name;
-
-	if (!orders_have(orders, PART_CWD))
-		return STEP_NOTHING;
-	cj_hint(err, "-w / begins at the root");
-	if ((orders->cwd ? chdir(orders->cwd) : fchdir(orders->cwd_fd)) < 0)
-		return cj_fail(err, errno, "change directory to %s", name);
-	/* One outside of the root is a way out of the container, or into the host: CVE-2024-21626. */
-	return check_reachable(err, "directory", name);
 }
 
 static int set_small_things(const struct orders *orders, struct cj_error *err)
@@ -437,13 +326,31 @@ static const struct step first_steps[] = {
 	{"follow the supervisor", follow_supervisor},
 };
 
-static const struct step stage_steps[] = {
+static int root_as_it_is(const struct orders *orders, struct cj_error *err)
+{
+	return orders->view.kind == VIEW_TARGET ? STEP_NOTHING : change_root(orders, err);
+}
+
+static int cwd_as_it_is(const struct orders *orders, struct cj_error *err)
+{
+	return orders->view.kind == VIEW_TARGET && !orders->cwd ? STEP_NOTHING
+								: change_cwd(orders, err);
+}
+
+/* Out there, with the caller's rights and files. */
+static const struct step outside_steps[] = {
 	{"hide from other processes", hide},
 	{"set the label", set_label},	/* through our own /proc, which the join takes away */
 	{"set groups", groups_outside}, /* by our numbers, where the target's namespace has none */
-	{"join namespaces", join},
-	{"change root", change_root}, /* right after: until then / is the namespace's own root */
-	{"change directory", change_cwd},
+	{"join namespaces", join_namespaces},
+	{"make a session", leave_session},
+};
+
+static const struct step inside_steps[] = {
+	{"mount /proc", view_mount_proc},
+	{"join user namespace", join_user_last}, /* what was mounted belongs to ours */
+	{"change root", root_as_it_is}, /* right after: until then / is the namespace's own root */
+	{"change directory", cwd_as_it_is},
 	{"set umask, personality, timer slack", set_small_things},
 	{"make a session keyring", new_keyring},    /* a filter may deny it later */
 	{"bound capabilities", bound_capabilities}, /* wants CAP_SETPCAP, gone after the ids */
@@ -454,7 +361,6 @@ static const struct step stage_steps[] = {
 	{"close the caller's files",
 	 close_others}, /* the child must not have them for an instant */
 	{"set limit nofile", limit_files},
-	{"make a session", leave_session},
 	{"load the seccomp filter", filter}, /* so that the child is under it for all of its life */
 	{"set capabilities", drop_extra_capabilities},
 };
@@ -473,9 +379,14 @@ _Noreturn void stage_main(const struct orders *orders)
 
 	steps_run(first_steps, ELEMENTS(first_steps), orders);
 	steps_run(settle_steps, n_settle_steps, orders);
-	steps_run(stage_steps, ELEMENTS(stage_steps), orders);
+	steps_run(outside_steps, ELEMENTS(outside_steps), orders);
+	if (!orders->view.proc_inside)
+		steps_run(inside_steps, ELEMENTS(inside_steps), orders);
 	/* Not clone3: Docker's filter answers ENOSYS, older ones EPERM. */
 	pid = sys_clone(CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, &orders->shared->child);
+	/* Where only somebody inside can mount /proc, the child takes on the rest itself. */
+	if (pid == 0 && orders->view.proc_inside)
+		steps_run(inside_steps, ELEMENTS(inside_steps), orders);
 	if (pid == 0)
 		child_main(orders);
 	if (pid < 0) {

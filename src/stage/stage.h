@@ -5,7 +5,7 @@
  *	supervisor			stage				child
  *	----------			-----				-----
  *	clone3, execveat ─────────────► settle_steps[]: cgroups, limits, …
- *					stage_steps[], in order
+ *					outside_steps[], inside_steps[]
  *					clone(CLONE_PARENT) ──────────► child_steps[], in order
  *	◄─ shared->child ────────────── (the kernel's word), exits
  *	◄─ REPORT_EXECUTE ───────────────────────────────────────────── execve
@@ -56,6 +56,17 @@ _Noreturn void stage_main(const struct orders *orders);
 
 /* The child's: ends in execve. */
 _Noreturn void child_main(const struct orders *orders);
+
+/*
+ * Into the target's namespaces, with a view of its own where one is wanted; and into its user namespace,
+ * where that has to come when all is mounted. Steps of the stage. join.c
+ */
+int join_namespaces(const struct orders *orders, struct cj_error *err);
+int join_user_last(const struct orders *orders, struct cj_error *err);
+
+/* Steps of the stage, too, but for a view of the target, which takes them itself. */
+int change_root(const struct orders *orders, struct cj_error *err);
+int change_cwd(const struct orders *orders, struct cj_error *err);
 
 /* Puts 0, 1 and 2 in place; a step of the stage. stdio.c */
 int arrange_stdio(const struct orders *orders, struct cj_error *err);

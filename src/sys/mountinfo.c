@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sys/mountinfo.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ bool mountinfo_next(const char **text, struct mount_line *ret)
 	ret->device = next_word(&line);
 	ret->root = next_word(&line);
 	ret->point = next_word(&line);
+	ret->attributes = next_word(&line);
 	do
 		tag = next_word(&line);
 	while (tag.length > 0 && !mount_word_is(tag, "-"));
@@ -47,21 +49,30 @@ static bool is_octal(const char *at)
 	       at[2] <= '7';
 }
 
-char *mount_word_text(struct mount_word word)
+int mount_word_copy(struct mount_word word, char *buf, size_t size)
 {
-	char *plain = malloc(word.length + 1), *to = plain;
+	size_t n = 0;
 
-	if (!plain)
-		return NULL;
 	for (const char *at = word.at, *end = at + word.length; at < end; at++) {
+		if (n + 1 >= size)
+			return -ENAMETOOLONG;
 		if (*at == '\\' && end - at >= 4 && is_octal(at + 1)) {
-			*to++ = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
+			buf[n++] = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
 			at += 3;
 		} else {
-			*to++ = *at;
+			buf[n++] = *at;
 		}
 	}
-	*to = '\0';
+	buf[n] = '\0';
+	return (int)n;
+}
+
+char *mount_word_text(struct mount_word word)
+{
+	char *plain = malloc(word.length + 1);
+
+	if (plain) /* it only gets shorter */
+		(void)mount_word_copy(word, plain, word.length + 1);
 	return plain;
 }
 

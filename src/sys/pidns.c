@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "sys/namespace.h"
 #include "sys/proc.h"
+#include "sys/syscalls.h"
 
 /* 6.11; ioctl_nsfs(2). The argument is the number itself, and so is the result. */
 #ifndef NS_GET_PID_FROM_PIDNS
@@ -303,4 +304,11 @@ int pidns_to_host(const struct pidns *ns, pid_t inside, pid_t *ret)
 int pidns_to_inside(const struct pidns *ns, pid_t host, pid_t *ret)
 {
 	return ask(ns, NS_GET_PID_IN_PIDNS, NS_GET_TGID_IN_PIDNS, host, ret);
+}
+
+bool pidns_can_mount_proc(int fd)
+{
+	_cleanup_fd_ int fs = sys_fsopen("proc");
+
+	return fs >= 0 && sys_fsconfig_fd(fs, "pidns", fd) == 0;
 }

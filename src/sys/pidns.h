@@ -51,6 +51,12 @@ ssize_t pid_command_read(int proc, char *buf, size_t size);
 /* The number of the parent process, of field 4 of stat, by PID: what is the cheapest to ask. */
 int pid_parent_read(pid_t pid, pid_t *ret);
 
+/*
+ * Can a procfs of an open pid namespace be made by who isn't in it? Its option pidns=, 6.18; proc(5). No
+ * right to mount anything is a no, too.
+ */
+bool pidns_can_mount_proc(int fd);
+
 /* A pid namespace, held so that its inode number can't become another's. */
 struct pidns {
 	int fd;	      /* -EBADF: it's our own */

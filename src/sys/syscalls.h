@@ -28,6 +28,12 @@ static inline long sys_result(long r)
 	return r < 0 ? -errno : r;
 }
 
+/* Never from a cache: also right in a copy of a caller. */
+static inline pid_t sys_getpid(void)
+{
+	return (pid_t)syscall(SYS_getpid);
+}
+
 /* pidfd_open(2), 5.3 */
 static inline int sys_pidfd_open(pid_t pid, unsigned int flags)
 {
@@ -100,6 +106,103 @@ static inline int sys_mount_setattr(int dir, const char *path, unsigned int flag
 	struct mount_attr attr = {.attr_set = set};
 
 	return (int)sys_result(syscall(SYS_mount_setattr, dir, path, flags, &attr, sizeof(attr)));
+}
+
+/* The same for a whole tree, which becomes private as well. */
+static inline int sys_mount_setattr_private(int tree, uint64_t set)
+{
+	struct mount_attr attr = {.attr_set = set, .propagation = 1 << 18 /* MS_PRIVATE */};
+
+	return (int)sys_result(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE,
+				       &attr, sizeof(attr)));
+}
+
+/* move_mount(2), 5.2: what `from` is the root of, a detached tree or a new file system, becomes mounted. */
+static inline int sys_move_mount(int from, int to_dir, const char *to)
+{
+	return (int)sys_result(
+		syscall(SYS_move_mount, from, "", to_dir, to, MOVE_MOUNT_F_EMPTY_PATH));
+}
+
+/* A new file system, step by step: fsopen(2), fsconfig(2), fsmount(2), 5.2 */
+static inline int sys_fsopen(const char *type)
+{
+	return (int)sys_result(syscall(SYS_fsopen, type, FSOPEN_CLOEXEC));
+}
+
+static inline int sys_fsconfig_string(int fs, const char *key, const char *value)
+{
+	return (int)sys_result(syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, key, value, 0));
+}
+
+static inline int sys_fsconfig_fd(int fs, const char *key, int fd)
+{
+	return (int)sys_result(syscall(SYS_fsconfig, fs, FSCONFIG_SET_FD, key, NULL, fd));
+}
+
+static inline int sys_fsconfig_create(int fs)
+{
+	return (int)sys_result(syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+}
+
+static inline int sys_fsmount(int fs, unsigned int attributes)
+{
+	return (int)sys_result(syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, attributes));
+}
+
+/* mount(2), as it always was */
+static inline int sys_mount(const char *source, const char *target, const char *type,
+			    unsigned long flags)
+{
+	return (int)sys_result(syscall(SYS_mount, source, target, type, flags, NULL));
+}
+
+/* umount2(2): now for the paths, and for good when nobody uses it any more. */
+static inline int sys_umount(const char *target)
+{
+	return (int)sys_result(syscall(SYS_umount2, target, 2 /* MNT_DETACH */));
+}
+
+static inline int sys_unshare(int kinds)
+{
+	return (int)sys_result(syscall(SYS_unshare, kinds));
+}
+
+static inline int sys_mkdirat(int dir, const char *path, mode_t mode)
+{
+	return (int)sys_result(syscall(SYS_mkdirat, dir, path, mode));
+}
+
+static inline int sys_symlinkat(const char *text, int dir, const char *path)
+{
+	return (int)sys_result(syscall(SYS_symlinkat, text, dir, path));
+}
+
+/* Returns the length; the text isn't NUL-ended. */
+static inline int sys_readlinkat(int dir, const char *path, char *buf, size_t size)
+{
+	return (int)sys_result(syscall(SYS_readlinkat, dir, path, buf, size));
+}
+
+/* openat(2) that makes a file; glibc's open has the mode among variable arguments. */
+static inline int sys_create(int dir, const char *path, mode_t mode)
+{
+	return (int)sys_result(syscall(SYS_openat, dir, path,
+				       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+}
+
+/* getdents64(2): what readdir(3) reads, without memory of its own. */
+struct directory_entry {
+	uint64_t inode;
+	int64_t offset;
+	unsigned short length; /* of this entry, to the next */
+	unsigned char type;    /* DT_… */
+	char name[];
+};
+
+static inline int sys_getdents(int dir, void *buf, size_t size)
+{
+	return (int)sys_result(syscall(SYS_getdents64, dir, buf, size));
 }
 
 static inline int sys_execveat(int dir, const char *path, char *const *argv, char *const *envp,

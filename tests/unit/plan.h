@@ -98,7 +98,7 @@ static inline struct cj_plan *make_plan(struct facts facts, struct cj_exec_optio
 	options.explain = true;
 	if (!options.argv)
 		options.argv = argv;
-	if (plan_make(NULL, &facts, &options, &plan, &err) < 0)
+	if (plan_make(NULL, &facts, &options, NULL, &plan, &err) < 0)
 		fail_msg("%s", err.text);
 	return plan;
 }
@@ -113,7 +113,7 @@ static inline void assert_no_plan(struct facts facts, struct cj_exec_options opt
 
 	options.size = sizeof(options);
 	options.argv = argv;
-	r = plan_make(NULL, &facts, &options, &plan, &err);
+	r = plan_make(NULL, &facts, &options, NULL, &plan, &err);
 	cj_plan_free(plan);
 	if (r != error)
 		fail_msg("%d, not %d, for \"%s\": %s", r, error, named, err.text);

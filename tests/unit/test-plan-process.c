@@ -114,7 +114,7 @@ static void a_label_that_does_not_fit_is_refused_not_cut(void **state)
 	label[sizeof(label) - 1] = '\0';
 	facts.ours.label.module = facts.target.label.module = LABEL_APPARMOR;
 	struct cj_exec_options options = {.size = sizeof(options), .label = label};
-	int r = plan_make(NULL, &facts, &options, &plan, &err);
+	int r = plan_make(NULL, &facts, &options, NULL, &plan, &err);
 	cj_plan_free(plan);
 	assert_true(r < 0);
 }

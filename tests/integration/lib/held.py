@@ -26,11 +26,11 @@ IOPRIO_GET = {"x86_64": 252, "aarch64": 31}
 
 class Held(Container):
     """`cat`, run by `conjoin exec OPTIONS… TARGET`: it has answered once, so execve is over.
-    A context manager; `command` must copy its stdin to its stdout, line by line."""
+    A context manager; `command` must copy its stdin to its stdout, line by line. `verb`: exec or debug."""
 
-    def __init__(self, conjoin, target, options=(), command=("cat",), **more):
+    def __init__(self, conjoin, target, options=(), command=("cat",), verb="exec", **more):
         self.process = conjoin.popen(
-            "exec", *options, getattr(target, "pid", target), *command, stdin=subprocess.PIPE,
+            verb, *options, getattr(target, "pid", target), *command, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more,
         )
         self.supervisor = self.process.pid

@@ -13,6 +13,7 @@ FOREIGN = ("/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/ru
            "/run/containerd", "/run/containers", "/run/netns", "/run/user", "/run/libpod")
 # who made it: conjoin-test-PID-…, conjoin-sandbox-PID-…
 MAKER = re.compile(r"conjoin-[a-z]+-(\d+)-")
+OWN = re.compile(r"(\d+):s?\d+\.\d+")  # what a conjoin makes below conjoin/
 DEADLINE = 10
 
 
@@ -71,13 +72,50 @@ def mounts():
     }
 
 
-def is_foreign(name):
+def is_foreign(path):
     """Made by a process that lives and has nothing to do with us."""
+    name = os.path.basename(path)
+    if name == "conjoin":
+        inside = own_cgroups(path)
+        return bool(inside) and all(map(made_by_others, inside))
     maker = MAKER.match(name)
-    if not maker:
-        return False
-    pid = int(maker[1])
+    return bool(maker) and is_others(int(maker[1]))
+
+
+def is_others(pid):
     return proc.alive(pid) and pid != os.getpid() and pid not in descendants()
+
+
+def own_cgroups(base):
+    try:
+        return [os.path.join(base, name) for name in os.listdir(base) if OWN.fullmatch(name)]
+    except OSError:
+        return []
+
+
+def members(path):
+    try:
+        with open(os.path.join(path, "cgroup.procs"), encoding="ascii") as f:
+            return set(map(int, f.read().split()))
+    except OSError:
+        return set()  # it has just gone
+
+
+def made_by_others(path):
+    """By a conjoin of somebody else's; one that was killed may have left a command there."""
+    if is_others(int(OWN.fullmatch(os.path.basename(path))[1])):
+        return True
+    inside = members(path)
+    return bool(inside) and not inside & (descendants() | orphans())
+
+
+def stale_cgroups():
+    """Those below conjoin/ that nobody is in and nobody will remove: who made them has ended."""
+    return {
+        path
+        for mount in proc.cgroup_mounts() for path in own_cgroups(mount["point"] + "/conjoin")
+        if not proc.alive(int(OWN.fullmatch(os.path.basename(path))[1])) and not members(path)
+    }
 
 
 def cgroups():
@@ -87,8 +125,8 @@ def cgroups():
             for name in list(names):
                 if name.startswith("conjoin"):
                     names.remove(name)  # one line for the whole tree
-                    if not is_foreign(name):
-                        path = os.path.join(folder, name)
+                    path = os.path.join(folder, name)
+                    if not is_foreign(path):
                         found[path] = f"cgroup {path}"
     return found
 

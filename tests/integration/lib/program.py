@@ -61,6 +61,10 @@ class Conjoin:
         """`conjoin exec OPTIONS… TARGET COMMAND…`; `target` is text, a pid or has a .pid."""
         return self.run("exec", *options, pid_of(target), *command, **more)
 
+    def debug(self, target, *command, options=(), **more):
+        """The same for `conjoin debug`."""
+        return self.run("debug", *options, pid_of(target), *command, **more)
+
     @staticmethod
     def _identity(user, more):
         if user is not None:

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What exec and debug share: their arguments, from the options on to the exit status.
+ * Not here: which options there are (exec.c, debug.c).
+ */
+#pragma once
+
+#include "cli/detach.h"
+#include "cli/options.h"
+#include "cli/terminal.h"
+
+struct command {
+	struct cj_exec_options exec;
+	struct text_list env, env_files, rlimits;
+	struct text_list environment; /* what `env` and `env_files` come to; owned strings */
+	struct terminal_request terminal;
+	struct detach_request detach;
+	bool detached;
+	const char *timeout, *grace;	   /* as written; NULL: none */
+	struct cj_session_options session; /* what they come to */
+	bool dry_run, json, verbose, debug;
+	/* Makes the plan; `data` is its own. */
+	int (*plan)(const struct command *command, struct cj_target *target, struct cj_plan **ret,
+		    struct cj_error *err);
+	void *data;
+	bool own_cgroup; /* what no --cgroup means */
+};
+
+#define COMMAND_INIT {.exec = CJ_EXEC_OPTIONS_INIT, .session = CJ_SESSION_OPTIONS_INIT}
+
+void command_done(struct command *command);
+
+/*
+ * Takes what comes after the options, TARGET and COMMAND, and does all the rest. Returns the exit status.
+ */
+int command_main(struct cli *cli, struct command *command, int argc, char **argv);

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""--timeout and --grace: as timeout(1), and the command is really gone. Not here: signals that come from
+outside (test_signals.py)."""
+
+import os
+import time
+
+import pytest
+
+from lib import proc
+from lib.failure import assert_failed
+from lib.poll import wait_for
+from lib.sandbox import Sandbox
+
+DEAF = "trap '' TERM; echo $$; while :; do sleep 0.01; done"
+
+
+@pytest.fixture(scope="module")
+def box(sandbox_program, rootfs):
+    made = Sandbox(sandbox_program, rootfs, caps="docker")
+    yield made
+    made.stop()
+
+
+def members(box):
+    """Who is in the box's pid namespace, as the host numbers them."""
+    mine = proc.namespaces(box.pid)["pid"]
+    found = set()
+    for pid in proc.pids():
+        try:
+            if proc.namespaces(pid)["pid"] == mine and proc.alive(pid):
+                found.add(pid)
+        except (OSError, KeyError):
+            pass  # it has just ended
+    return found
+
+
+def timed(conjoin, box, *command, options):
+    begin = time.monotonic()
+    done = conjoin.exec(box, *command, options=options)
+    return done, time.monotonic() - begin
+
+
+def test_who_is_done_in_time_isnt_touched(conjoin, box):
+    for status in (0, 7, 124):
+        done = conjoin.exec(box, "sh", "-c", f"exit {status}", options=["--timeout", "1h"])
+        assert (done.returncode, done.stderr) == (status, "")
+
+
+def test_it_gets_sigterm_and_the_status_is_124(conjoin, box):
+    script = "trap 'echo told; exit 3' TERM; while :; do sleep 0.01; done"
+    done, took = timed(conjoin, box, "sh", "-c", script, options=["--timeout", "200ms"])
+    assert (done.returncode, done.stdout, done.stderr) == (124, "told\n", "")
+    assert 0.2 <= took < 9, "the grace was waited for"
+
+
+def test_a_stopped_command_hears_of_it(conjoin, box):
+    done, took = timed(conjoin, box, "sh", "-c", "kill -STOP $$; echo on",
+                       options=["--timeout", "0.2"])
+    assert (done.returncode, done.stdout) == (124, "")
+    assert took < 9
+
+
+def test_after_the_grace_it_is_killed(conjoin, box):
+    before = members(box)
+    done, took = timed(conjoin, box, "sh", "-c", DEAF,
+                       options=["--timeout", "0.2", "--grace", "300ms"])
+    assert done.returncode == 124 and done.stderr == ""
+    assert 0.5 <= took < 9
+    wait_for(lambda: members(box) <= before, what="the command to be gone")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_with_a_cgroup_of_its_own_nothing_of_it_is_left(conjoin, box):
+    """Also who is in another session, has another parent and is deaf."""
+    script = "(setsid sh -c \"trap '' TERM HUP; sleep 777\" >/dev/null 2>&1 &) ; sleep 888"
+    before = members(box)
+    done = conjoin.exec(box, "sh", "-c", script,
+                        options=["--cgroup", "own", "--timeout", "0.3", "--grace", "0.2"])
+    assert done.returncode == 124
+    wait_for(lambda: members(box) <= before, what="the whole tree to be gone")
+
+
+def test_with_a_pty_as_well(conjoin, box):
+    done = conjoin.exec(box, "sh", "-c", DEAF,
+                        options=["-t", "--timeout", "0.2", "--grace", "0.1"])
+    assert done.returncode == 124
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1x", "1e3", "99999999999999999999"])
+def test_what_is_no_duration_is_named(conjoin, box, text):
+    for options in (["--timeout", text], ["--timeout", "1", "--grace", text]):
+        done = conjoin.exec(box, "true", options=options)
+        assert_failed(done, 125, f'"{text}"')
+
+
+def test_what_doesnt_go_together(conjoin, box):
+    assert_failed(conjoin.exec(box, "true", options=["--grace", "1"]), 125, "--timeout")
+    assert_failed(conjoin.exec(box, "true", options=["-d", "--timeout", "1"]), 125, "--detach")
