@@ -247,7 +247,8 @@ int plan_cgroups(struct planning *p, struct cj_error *err)
 
 	if (r < 0)
 		return r;
-	if (p->facts->frozen) {
+	/* What isn't in the target's cgroups doesn't freeze with it, and may look at what did. */
+	if (p->facts->frozen && !(p->debug && (mode == MODE_OWN || mode == MODE_KEEP))) {
 		cj_hint(err, "thaw it first (docker unpause, podman unpause, runc resume, …)");
 		return cj_fail(err, EBUSY, "the target is paused (its cgroup is frozen)");
 	}

@@ -173,8 +173,13 @@ static int make_env(struct planning *p, struct env *env, const struct account *a
 	bool skip = o->clear_env || plan_skips(p, PART_ENVIRONMENT);
 
 	if (!skip && p->facts->view.kind == VIEW_HOST) {
-		for (const char *const *at = p->debug->environment; at && *at; at++)
-			env_append(env, *at);
+		/* Copies: a stage that is a copy of the caller wipes the caller's own. */
+		for (const char *const *at = p->debug->environment; at && *at; at++) {
+			const char *copy = plan_own(p->plan, strdup(*at));
+
+			if (copy)
+				env_append(env, copy);
+		}
 	} else if (!skip && p->debug && plan_is_own_identity(p)) {
 		env_take_path(p, env);
 	} else if (!skip) {

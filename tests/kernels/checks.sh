@@ -3,7 +3,8 @@
 #
 # The checks of one guest. A check is a function; its name is the promise. It returns 0, 77
 # (skipped) or anything else; what it printed last is the reason. What conjoin did is asked of
-# /proc. Not here: those about cgroups (checks-cgroup.sh) and seeing (checks-see.sh), and making the machine (guest.sh).
+# /proc. Not here: those about cgroups (checks-cgroup.sh), seeing (checks-see.sh) and debug (checks-debug.sh),
+# and making the machine (guest.sh).
 #
 # A check runs in a subshell. Containers that it starts end with it.
 #
@@ -448,6 +449,8 @@ nothing_is_left_behind() {
 . /checks-cgroup.sh
 # shellcheck source=tests/kernels/checks-see.sh
 . /checks-see.sh
+# shellcheck source=tests/kernels/checks-debug.sh
+. /checks-debug.sh
 
 mounts_before=$(wc -l </proc/mounts)
 start
@@ -467,6 +470,7 @@ for name in the_container_differs_from_us_in_all_kinds_of_namespaces \
 	our_own_file_is_out_of_reach \
 	our_own_file_is_sealed_without_programs_in_memory \
 	$SEE_CHECKS \
+	$DEBUG_CHECKS \
 	streams_are_inherited \
 	closed_streams_do_no_harm \
 	a_pty_is_the_containers \
