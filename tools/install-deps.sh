@@ -12,7 +12,7 @@ packages_of() {
 	demo) echo busybox-static ;;
 	test) echo clang clang-format g++ libcmocka-dev valgrind libc6-dbg \
 		python3-pytest python3-pexpect busybox-static runc crun graphviz libcap2-bin \
-		procps iproute2 strace tcpdump gdb lsof linux-perf ;;
+		procps iproute2 strace tcpdump bpftrace gdb lsof linux-perf ;;
 	bench) echo busybox-static runc crun strace ;;
 	kernels) echo busybox-static cpio qemu-system-x86 xz-utils ;;
 	fuzz) echo clang libclang-rt-dev ;;

@@ -216,6 +216,20 @@ def test_perf_counts_what_the_first_process_does(conjoin, box):
     assert ran(done) == "" and float(done.stderr.split(",")[0]) > 0, done
 
 
+def test_bpftrace_sees_what_the_first_process_does(conjoin, box):
+    """By the host's tracefs, which a /sys of its own would hide."""
+    need("bpftrace")
+    probe = ("tracepoint:syscalls:sys_enter_wait4 /pid == %d/ { printf(\"waits\\n\"); exit(); }"
+             % box.pid)
+    tracing = Host(conjoin, "mount -t tracefs tracefs /sys/kernel/tracing\n"
+                            "mount -t debugfs debugfs /sys/kernel/debug")
+    if subprocess.run(["bpftrace", "-e", "BEGIN { exit(); }"], capture_output=True,
+                      check=False).returncode != 0:
+        pytest.skip("this machine doesn't allow bpftrace")
+    done = tracing.debug(box, "timeout", "30", "bpftrace", "-e", probe)
+    assert "waits\n" in ran(done), done
+
+
 def test_its_files_are_looked_at(conjoin, box):
     out = ran(conjoin.debug(box, "sh", "-c", "cmp $CONJOIN_ROOT/busybox /usr/bin/busybox && "
                             "find $CONJOIN_ROOT -xdev -type f"))
@@ -224,8 +238,9 @@ def test_its_files_are_looked_at(conjoin, box):
 
 def test_a_brought_shell_and_tool_on_its_own_paths(conjoin, box):
     options = ["--view", "target", "--bring", "bash", "--bring", "strace", "--bring", "timeout"]
-    done = conjoin.debug(box, "bash", "-c", "echo /bus*; timeout -s INT 0.4 strace "
-                         "-f -e trace=execve -o /proc/self/fd/1 -p 1 2>/dev/null", options=options)
+    script = ("echo /bus*; timeout 30 strace -f -e trace=execve -p 1 2>&1 | "
+              "while read -r line; do case $line in *usleep*) echo \"$line\"; break;; esac; done")
+    done = conjoin.debug(box, "bash", "-c", script, options=options)
     assert done.stdout.startswith("/busybox\n")
     assert 'execve("/busybox", ["/busybox", "usleep", "50000"]' in done.stdout, done
 

@@ -97,3 +97,12 @@ def test_what_is_no_duration_is_named(conjoin, box, text):
 def test_what_doesnt_go_together(conjoin, box):
     assert_failed(conjoin.exec(box, "true", options=["--grace", "1"]), 125, "--timeout")
     assert_failed(conjoin.exec(box, "true", options=["-d", "--timeout", "1"]), 125, "--detach")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_debug_has_it_and_its_own_cgroup_is_emptied(conjoin, box):
+    before = members(box)
+    done = conjoin.debug(box, "sh", "-c", "trap '' TERM; (setsid sleep 777 &); sleep 888",
+                         options=["--timeout", "0.3", "--grace", "0.2"])
+    assert (done.returncode, done.stderr) == (124, "")
+    wait_for(lambda: members(box) <= before, what="the whole tree to be gone")
