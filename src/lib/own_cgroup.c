@@ -237,8 +237,9 @@ static void kill_each(const struct own_cgroup *own)
 	}
 }
 
-void own_cgroups_kill(const struct own_cgroups *own)
+void own_cgroups_kill(struct own_cgroups *own)
 {
+	own->killed = true;
 	for (size_t i = 0; i < own->n; i++) {
 		char path[128];
 
@@ -254,7 +255,7 @@ void own_cgroups_kill(const struct own_cgroups *own)
  * A process that was waited for can still count for a moment (its css is released later), so EBUSY
  * isn't yet the answer that somebody lives in there.
  */
-static void remove_one(const struct own_cgroup *own)
+static void remove_one(const struct own_cgroup *own, bool killed)
 {
 	struct timespec pause = {0, 1000000};
 
@@ -264,7 +265,7 @@ static void remove_one(const struct own_cgroup *own)
 		if (unlinkat(own->base, own->name, AT_REMOVEDIR) == 0 || errno != EBUSY)
 			break;
 		(void)snprintf(procs, sizeof(procs), "%s/cgroup.procs", own->name);
-		if (proc_read_small(own->base, procs, first, sizeof(first)) != 0)
+		if (!killed && proc_read_small(own->base, procs, first, sizeof(first)) != 0)
 			return; /* somebody does: survivors stay, and it with them */
 		(void)nanosleep(&pause, NULL);
 	}
@@ -275,7 +276,7 @@ void own_cgroups_done(struct own_cgroups *own)
 {
 	for (size_t i = 0; i < own->n; i++) {
 		if (own->list[i].base >= 0)
-			remove_one(&own->list[i]);
+			remove_one(&own->list[i], own->killed);
 		close_fd(&own->list[i].base);
 		free(own->list[i].name);
 		free(own->list[i].base_path);

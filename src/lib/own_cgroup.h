@@ -20,6 +20,7 @@ struct own_cgroups {
 	struct own_cgroup *list;
 	size_t n;
 	int left_out; /* errno: one that is only tried couldn't be made */
+	bool killed;  /* who is in them is about to end */
 };
 
 #define OWN_CGROUPS_INIT {.list = NULL}
@@ -35,7 +36,7 @@ int own_cgroups_make(const struct cj_plan *plan, int *fds, struct own_cgroups *r
  * Kills every process in them: by cgroup.kill (5.14), else one by one, each only while it's seen to be in
  * there.
  */
-void own_cgroups_kill(const struct own_cgroups *own);
+void own_cgroups_kill(struct own_cgroups *own);
 
 /* Removes them; one in which processes are left stays, for the next run to remove. */
 void own_cgroups_done(struct own_cgroups *own);
