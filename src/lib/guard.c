@@ -32,6 +32,7 @@ enum reason {
 	PROFILES, /* CAP_PERFMON or CAP_SYS_ADMIN in the initial user namespace */
 	ENTERS,	  /* CAP_SYS_ADMIN there, with which it can be joined: all capabilities, then */
 	EQUALS,	  /* the same ids, and no capability less */
+	CHANGES,  /* CAP_SYS_ADMIN where the mounts of what is brought belong */
 };
 
 static uint64_t potential(const struct guard_process *p)
@@ -80,13 +81,29 @@ static enum reason why_able(const struct guard_process *p, const struct guard_ch
 	return NO_REASON;
 }
 
-static enum reason why_open(const struct guard_process *p, const struct guard_child *child)
+/*
+ * Another command of the caller's: in the caller's root directory, with all that the caller has, or can have
+ * by set-user-ID programs, which are the host's own there. Less than that may be a container which was
+ * given the host's root for its own, perhaps read-only.
+ */
+static bool is_the_hosts(const struct guard_facts *facts, const struct guard_process *p)
+{
+	return p->at_home && p->relation == GUARD_SAME && (facts->most & ~potential(p)) == 0;
+}
+
+static enum reason why_open(const struct guard_facts *facts, const struct guard_process *p,
+			    const struct guard_child *child)
 {
 	enum reason reason = why_able(p, child);
 
-	if (reason != UNREAD && (p->at_home || !child->host_view) && has_all(p, child))
+	if (reason == NO_REASON || reason == UNREAD || !has_all(p, child))
+		return reason;
+	if (is_the_hosts(facts, p))
 		return NO_REASON;
-	return reason;
+	if (child->host_view)
+		return reason;
+	/* By way of the command it gets into its mount namespace, where read-only is a flag. */
+	return child->brings && has(potential(p), CAP_SYS_ADMIN) ? CHANGES : NO_REASON;
 }
 
 /* The first who could, and how. */
@@ -94,7 +111,7 @@ static const struct guard_process *find(const struct guard_facts *facts,
 					const struct guard_child *child, enum reason *ret)
 {
 	for (size_t i = 0; i < facts->n; i++) {
-		*ret = why_open(&facts->list[i], child);
+		*ret = why_open(facts, &facts->list[i], child);
 		if (*ret != NO_REASON)
 			return &facts->list[i];
 	}
@@ -118,7 +135,7 @@ static bool is_safe_without(const struct guard_facts *facts, const struct guard_
 		p.permitted &= ~set;
 		p.bounding &= ~set;
 		p.inheritable &= ~set;
-		if (why_open(&p, child) != NO_REASON)
+		if (why_open(facts, &p, child) != NO_REASON)
 			return false;
 	}
 	return true;
@@ -167,7 +184,8 @@ static void add_hint(struct guard_finding *finding, const char *text)
 static void write_hint(const struct guard_facts *facts, const struct guard_child *child,
 		       struct guard_finding *finding)
 {
-	struct guard_child full = *child, other = *child, inside = *child, bare = *child;
+	struct guard_child full = *child, other = *child, inside = *child, bare = *child,
+			   alone = *child;
 	char names[64], text[96];
 	uint64_t set = 0;
 
@@ -177,6 +195,7 @@ static void write_hint(const struct guard_facts *facts, const struct guard_child
 	other.uid = other.gid = stranger(facts);
 	inside.host_view = false;
 	bare.bare = true;
+	alone.brings = false;
 	if (!facts->restless && !facts->blind)
 		set = too_much(facts, child);
 	if (set) {
@@ -186,6 +205,8 @@ static void write_hint(const struct guard_facts *facts, const struct guard_child
 	}
 	if (is_safe(facts, &bare))
 		add_hint(finding, "--clear-env");
+	if (is_safe(facts, &alone))
+		add_hint(finding, "without --bring");
 	if (is_safe(facts, &full))
 		add_hint(finding, "without -u, --cap-drop, --as-target");
 	if (is_safe(facts, &other))
@@ -217,6 +238,9 @@ static void write_reason(const struct guard_process *p, const struct guard_child
 		(void)format_safe(buf, size,
 				  "it can be uid %u, who owns the command's user namespace",
 				  p->owner);
+		break;
+	case CHANGES:
+		(void)format_safe(buf, size, "it may have CAP_SYS_ADMIN");
 		break;
 	case ENTERS:
 		(void)format_safe(buf, size,
@@ -251,8 +275,9 @@ static void write_text(const struct guard_facts *facts, const struct guard_child
 				  facts->ptrace_scope);
 	(void)format_safe(finding->text, sizeof(finding->text),
 			  "%s (%s)%s of the target could %s: %s%s", who, p->comm, like,
-			  child->host_view ? "open what this process of the host has"
-					   : "take on what the command may do",
+			  reason == CHANGES  ? "change the host's files that are brought"
+			  : child->host_view ? "open what this process of the host has"
+					     : "take on what the command may do",
 			  why, yama);
 }
 

@@ -66,7 +66,7 @@ struct guard_process {
 	gid_t gid[4];
 	uint64_t permitted, bounding, inheritable;
 	bool no_new_privs;
-	bool at_home; /* its root directory is ours: another command of the host's, like this one */
+	bool at_home; /* its root directory is ours: perhaps another command of the host's, like this one */
 	size_t count; /* so many are alike; this is the first */
 };
 
@@ -108,6 +108,7 @@ struct guard_child {
 	uint64_t permitted; /* the least that it may have after execve */
 	bool bare; /* its environment has nothing of the caller's; so it is in the view of the target */
 	bool host_view; /* else its files are the target's: then only capabilities are to be won */
+	bool brings; /* and some of the host's, in mounts that belong to the caller's user namespace */
 };
 
 enum guard_verdict { GUARD_SAFE, GUARD_OPEN };

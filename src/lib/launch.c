@@ -265,6 +265,18 @@ static void find_end(int pidfd, int *ret_signal, int *ret_status)
 	*(info.si_code == CLD_EXITED ? ret_status : ret_signal) = info.si_status;
 }
 
+static bool has_memory_limit(const struct starting *s)
+{
+	for (size_t i = 0; i < s->n_cgroups; i++) {
+		char *const *limits = s->plan->cgroups[i].limits;
+
+		for (size_t k = 0; k < ELEMENTS(s->plan->cgroups[i].limits) && limits[k]; k++)
+			if (strncmp(limits[k], "memory.", 7) == 0)
+				return true;
+	}
+	return false;
+}
+
 /* The pipe ended and no step said why. */
 static int silent_end(struct starting *s, struct cj_error *err)
 {
@@ -282,6 +294,8 @@ static int silent_end(struct starting *s, struct cj_error *err)
 			       "start the command: the %s process doesn't say what became "
 			       "of it",
 			       who);
+	if (signal == SIGKILL && has_memory_limit(s))
+		cj_hint(err, "--memory may be too little for the start");
 	if (signal == SIGSYS)
 		cj_hint(err,
 			"the seccomp filter kills what it forbids; --skip seccomp goes without");

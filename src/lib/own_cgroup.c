@@ -154,7 +154,6 @@ static int make_one(const struct plan_cgroup *cgroup, const char *handle, int *r
 	r = own->base_path ? make_directory(cgroup, handle, own) : -ENOMEM;
 	if (r < 0)
 		return cj_fail(err, -r, "make a cgroup below %s", cgroup->directory);
-	remove_stale(own->base);
 	fd = openat(own->base, own->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return cj_fail(err, errno, "open cgroup %s/%s", cgroup->directory, own->name);
@@ -165,6 +164,25 @@ static int make_one(const struct plan_cgroup *cgroup, const char *handle, int *r
 	return *ret_fd < 0
 		       ? cj_fail(err, -*ret_fd, "open cgroup %s/%s", cgroup->directory, own->name)
 		       : 0;
+}
+
+/* Also where this run makes none: what was limited then needn't be limited now. */
+static void remove_stale_elsewhere(const struct cgroup_mounts *mounts)
+{
+	for (size_t i = 0; i < mounts->n; i++) {
+		_cleanup_free_ char *path = NULL;
+		_cleanup_fd_ int base = -EBADF;
+
+		if (asprintf(&path, "%s/conjoin", mounts->mounts[i].point) < 0) {
+			path = NULL;
+			return;
+		}
+		base = cgroup_open(path);
+		if (base < 0)
+			continue;
+		remove_stale(base);
+		(void)rmdir(path); /* ENOTEMPTY: somebody's in use */
+	}
 }
 
 int own_cgroups_make(const struct cj_plan *plan, int *fds, struct own_cgroups *ret,
@@ -179,6 +197,7 @@ int own_cgroups_make(const struct cj_plan *plan, int *fds, struct own_cgroups *r
 		if (!plan->cgroups[i].own)
 			continue;
 		if (self.fd < 0) {
+			remove_stale_elsewhere(&plan->facts.mounts);
 			r = pidref_open(getpid(), &self, err);
 			if (r < 0)
 				return r;

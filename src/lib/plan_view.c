@@ -162,6 +162,7 @@ int plan_guard(struct planning *p, struct cj_error *err)
 		.permitted = least_permitted(p),
 		.bare = p->options->clear_env && !has_any(p->options->env),
 		.host_view = p->plan->view.kind == VIEW_HOST,
+		.brings = p->facts->view.bring.n > 0 && !p->plan->view.user_last,
 	};
 	if (guard_judge(&p->facts->view.guard, &child, &finding) == GUARD_SAFE) {
 		plan_note(p, PART_GUARD, "", "nothing", "%s",

@@ -52,6 +52,13 @@ static int find_base(int root, const int order[3], const struct view_base **ret,
 	for (int i = 0; i < 3; i++)
 		queries[i] = (struct file_query){bases[order[i]].base, FILE_DIRECTORY};
 	r = container_file_find(root, NULL, queries, 3, &found, &own);
+	for (size_t i = 0; r == -ETIMEDOUT && i < 3; i++) { /* which of them doesn't answer? */
+		own = (struct cj_error)CJ_ERROR_INIT;
+		r = container_file_find(root, NULL, &queries[i], 1, &found, &own);
+		found = i;
+		if (r == -ENOENT && i < 2)
+			r = -ETIMEDOUT;
+	}
 	if (r < 0 && r != -ENOENT) {
 		if (err && err->code == 0)
 			*err = own;

@@ -113,14 +113,18 @@ int change_root(const struct orders *orders, struct cj_error *err)
 int change_cwd(const struct orders *orders, struct cj_error *err)
 {
 	const char *name = orders->cwd ? orders->cwd : orders->cwd_name;
+	int r = 0;
 
 	if (!orders_have(orders, PART_CWD))
 		return STEP_NOTHING;
-	cj_hint(err, "-w / begins at the root");
 	if ((orders->cwd ? chdir(orders->cwd) : fchdir(orders->cwd_fd)) < 0)
-		return cj_fail(err, errno, "change directory to %s", name);
+		r = cj_fail(err, errno, "change directory to %s", name);
 	/* One outside of the root is a way out of the container, or into the host: CVE-2024-21626. */
-	return check_reachable(err, "directory", name);
+	if (r == 0)
+		r = check_reachable(err, "directory", name);
+	if (r < 0)
+		cj_hint(err, "-w / begins at the root");
+	return r;
 }
 
 static bool is_private_copy(const struct orders *orders)

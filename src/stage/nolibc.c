@@ -159,6 +159,11 @@ int stat(const char *path, struct stat *ret)
 	return (int)CALL(SYS_newfstatat, AT_FDCWD, path, ret, 0);
 }
 
+int fstatat(int dir, const char *path, struct stat *ret, int flags)
+{
+	return (int)CALL(SYS_newfstatat, dir, path, ret, flags);
+}
+
 int fstat(int fd, struct stat *ret)
 {
 	return (int)CALL(SYS_fstat, fd, ret, 0, 0);

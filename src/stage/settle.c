@@ -61,7 +61,7 @@ static int set_limits(const struct orders *orders, struct cj_error *err)
 		struct rlimit64 limit = orders->limits.of[i];
 		int r;
 
-		if (!(orders->set_limits >> i & 1))
+		if (!(orders->set_limits >> i & 1) || i == RLIMIT_FSIZE)
 			continue;
 		if (i == RLIMIT_NOFILE) {
 			if (limit.rlim_max <= orders->own_nofile.rlim_max)

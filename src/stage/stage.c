@@ -245,16 +245,23 @@ static int close_others(const struct orders *orders, struct cj_error *err)
 	return r < 0 ? cj_fail(err, -r, "close the caller's files") : STEP_NOTHING;
 }
 
-/* The limit on files comes when no more of them have to be made. */
+static int set_limit(const struct orders *orders, int kind, struct cj_error *err)
+{
+	int r = orders->set_limits >> kind & 1
+			? sys_prlimit(0, kind, &orders->limits.of[kind], NULL)
+			: 0;
+
+	if (r == -EPERM)
+		cj_hint(err, "raising a hard limit needs CAP_SYS_RESOURCE");
+	return r < 0 ? cj_fail(err, -r, "set limit %s", limit_kinds[kind].name) : 0;
+}
+
+/* Those on files come when no more of them have to be opened and written. */
 static int limit_files(const struct orders *orders, struct cj_error *err)
 {
-	const struct rlimit64 *limit = &orders->limits.of[RLIMIT_NOFILE];
-	int r;
+	int r = set_limit(orders, RLIMIT_NOFILE, err);
 
-	if (!(orders->set_limits >> RLIMIT_NOFILE & 1))
-		return STEP_NOTHING;
-	r = sys_prlimit(0, RLIMIT_NOFILE, limit, NULL);
-	return r < 0 ? cj_fail(err, -r, "set limit nofile") : 0;
+	return r < 0 ? r : set_limit(orders, RLIMIT_FSIZE, err) ?: STEP_NOTHING;
 }
 
 int load_seccomp(const struct orders *orders, struct cj_error *err)
@@ -360,7 +367,7 @@ static const struct step inside_steps[] = {
 	{"arrange stdio", arrange_stdio},
 	{"close the caller's files",
 	 close_others}, /* the child must not have them for an instant */
-	{"set limit nofile", limit_files},
+	{"set limits of files", limit_files},
 	{"load the seccomp filter", filter}, /* so that the child is under it for all of its life */
 	{"set capabilities", drop_extra_capabilities},
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stage/view.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -91,32 +92,47 @@ static int make_file(int dir, const char *path, mode_t mode)
 }
 
 /* Puts the detached tree there, on a new directory or file. */
-static int mount_new(int tree, int dir, const char *path)
+static int mount_new(int tree, bool is_directory, int dir, const char *path)
 {
-	struct stat st;
-	int r;
+	int r = is_directory ? sys_mkdirat(dir, path, 0755) : make_file(dir, path, 0444);
 
-	if (fstat(tree, &st) < 0)
-		return -errno;
-	r = S_ISDIR(st.st_mode) ? sys_mkdirat(dir, path, 0755) : make_file(dir, path, 0444);
 	return r < 0 ? r : sys_move_mount(tree, dir, path);
 }
 
-/* Makes `name` appear in `to` as it is in `from`. Not followed: neither what it is nor where it leads. */
-static int carry_over(int from, const char *name, int to)
+/* Some file systems don't say it in the listing. */
+static unsigned char type_of(int dir, const struct directory_entry *entry)
 {
-	char text[PATH_MAX];
-	int n = sys_readlinkat(from, name, text, sizeof(text) - 1);
-	_cleanup_fd_ int tree = -EBADF;
+	struct stat st;
 
-	if (n >= 0) {
+	if (entry->type != DT_UNKNOWN)
+		return entry->type;
+	if (fstatat(dir, entry->name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+		return DT_REG;
+	return S_ISLNK(st.st_mode) ? DT_LNK : S_ISDIR(st.st_mode) ? DT_DIR : DT_REG;
+}
+
+/*
+ * Makes the entry appear in `to` as it is in `from`. Not followed: neither what it is nor where it leads. Nor
+ * is the file system asked that is mounted there: it may never answer.
+ */
+static int carry_over(int from, const struct directory_entry *entry, int to)
+{
+	unsigned char type = type_of(from, entry);
+	_cleanup_fd_ int tree = -EBADF;
+	char text[PATH_MAX];
+	int n;
+
+	if (type == DT_LNK) {
+		n = sys_readlinkat(from, entry->name, text, sizeof(text) - 1);
+		if (n < 0)
+			return n;
 		text[n] = '\0';
-		return sys_symlinkat(text, to, name);
+		return sys_symlinkat(text, to, entry->name);
 	}
-	tree = sys_open_tree(from, name,
+	tree = sys_open_tree(from, entry->name,
 			     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
 				     AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT);
-	return tree < 0 ? tree : mount_new(tree, to, name);
+	return tree < 0 ? tree : mount_new(tree, type == DT_DIR, to, entry->name);
 }
 
 static bool is_first_part(const char *path, const char *name)
@@ -132,8 +148,9 @@ static bool is_dots(const char *name)
 }
 
 /* Returns how many entries couldn't be had, of which `*ret_code` is an errno; or the directory's. */
-static int carry_all_over(const struct order_view *view, int from, int to, int *ret_code)
+static int carry_all_over(const struct orders *orders, int from, int to, int *ret_code)
 {
+	const struct order_view *view = &orders->view;
 	char buf[8192] __attribute__((aligned(8)));
 	int missing = 0, n;
 
@@ -144,8 +161,11 @@ static int carry_all_over(const struct order_view *view, int from, int to, int *
 			int r = 0;
 
 			at += entry->length;
-			if (!is_dots(entry->name) && !is_first_part(view->home, entry->name))
-				r = carry_over(from, entry->name, to);
+			if (is_first_part(view->home, entry->name))
+				step_warn(orders, EEXIST, "view %s: what was there is hidden",
+					  view->point);
+			else if (!is_dots(entry->name))
+				r = carry_over(from, entry, to);
 			if (r < 0 && r != -ENOENT) { /* it has just gone */
 				missing++;
 				*ret_code = -r;
@@ -179,10 +199,12 @@ static int enter_root(int mount)
 }
 
 /* To where we were, as it is now: it may have lain beneath what was covered. */
-static void return_to(const char *cwd, int length)
+static void return_to(const struct orders *orders, const char *cwd, int length)
 {
-	if (length > 0 && cwd[0] == '/')
-		(void)chdir(cwd);
+	if (length <= 0 || cwd[0] != '/' || chdir(cwd) == 0)
+		return;
+	step_warn(orders, errno, "view: %s isn't there, / is the working directory", cwd);
+	(void)chdir("/");
 }
 
 static bool covers_root(const struct order_view *view)
@@ -196,7 +218,7 @@ static int fill_cover(const struct orders *orders, int from, int mount, struct c
 	int code = 0, r = covers_root(view) ? enter_root(mount) : 0;
 
 	if (r == 0)
-		r = carry_all_over(view, from, mount, &code);
+		r = carry_all_over(orders, from, mount, &code);
 	if (r < 0)
 		return cj_fail(err, -r, "make %s anew", view->base);
 	if (r > 0)
@@ -238,7 +260,7 @@ static int bring_mount(const struct brought *one, int to)
 	_cleanup_fd_ int tree =
 		sys_open_tree(AT_FDCWD, one->source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	char point[PATH_MAX];
-	int r = tree < 0 ? tree : mount_new(tree, to, one->path);
+	int r = tree < 0 ? tree : mount_new(tree, one->kind == BROUGHT_TREE, to, one->path);
 
 	if (r < 0)
 		return r;
@@ -322,7 +344,7 @@ int view_make_target(const struct orders *orders, int brought, struct cj_error *
 	mount = r = cover(orders, err);
 	if (r < 0)
 		return r;
-	return_to(cwd, n);
+	return_to(orders, cwd, n);
 	r = sys_move_mount(brought, mount, view->home);
 	if (r == 0)
 		r = make_readonly(mount, view->base);
@@ -450,6 +472,6 @@ int view_make_host(const struct orders *orders, struct cj_error *err)
 		mount_sys(orders);
 	if (orders->view.pidns >= 0)
 		mount_proc_from_outside(orders);
-	return_to(cwd, n);
+	return_to(orders, cwd, n);
 	return 0;
 }

@@ -5,6 +5,7 @@ test's own. Not here: what the command sees of the target (test_debug.py)."""
 
 import os
 import shutil
+import time
 
 import pytest
 
@@ -136,7 +137,8 @@ def test_the_entries_that_were_there_are_there(conjoin, box, scratch):
     with open(f"{scratch}/outside", encoding="utf-8") as f:
         wanted = f.read()
     assert wanted.count("\n") == 18
-    assert (done.returncode, done.stdout, done.stderr) == (0, wanted, "")
+    assert (done.returncode, done.stdout) == (0, wanted)
+    assert done.stderr.count("\n") == 1 and "/mnt/conjoin: what was there is hidden" in done.stderr
 
 
 def test_they_are_written_to_as_before_and_nothing_is_added(conjoin, box):
@@ -210,3 +212,42 @@ def test_mounts_of_the_command_stay_its_own(conjoin, shared_box):
         with Held(host, shared_box, ["--writable"], ["sh", "-c", script], verb="debug") as command:
             assert proc.read(command.pid, "mountinfo").count(b" own ") == 2
             assert before == (host.mountinfo(), shared_box.read("mountinfo", text=False))
+
+
+# --- what never answers ---
+
+MUTE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib/mute_fuse.py")
+
+
+def mute(directory, ready):
+    """Lines of a host script."""
+    return (f"mkdir -p {directory}\n/usr/bin/python3 {MUTE} {directory} {ready} &\n"
+            f"until [ -e {ready} ]; do sleep 0.01; done")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="there is no /dev/fuse")
+def test_a_dead_mount_in_it_is_no_hindrance(conjoin, box, scratch):
+    host = Host(conjoin, "mount -t tmpfs mnt /mnt\n" + mute("/mnt/nfs", f"{scratch}/ready"))
+    begin = time.monotonic()
+    done = host.debug(box, "sh", "-c", WHERE + "; ls /mnt")
+    assert where(done) == "/mnt/conjoin/root" and done.stdout.split()[-2:] == ["conjoin", "nfs"]
+    assert time.monotonic() - begin < 10
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="there is no /dev/fuse")
+def test_a_dead_mount_isnt_taken(conjoin, box, scratch):
+    host = Host(conjoin, mute("/mnt", f"{scratch}/ready"))
+    assert where(host.debug(box, "sh", "-c", WHERE)) == "/srv/conjoin/root"
+
+
+def test_what_was_there_under_our_name_is_hidden_and_that_is_said(conjoin, box):
+    host = Host(conjoin, "mount -t tmpfs mnt /mnt\nmkdir /mnt/conjoin\ntouch /mnt/conjoin/x")
+    done = host.debug(box, "sh", "-c", "ls /mnt/conjoin")
+    assert done.returncode == 0 and done.stdout == "root\n"
+    assert "warning: view /mnt/conjoin: what was there is hidden" in done.stderr
+
+
+def test_a_directory_that_isnt_there_any_more_is_told(conjoin, box):
+    done = conjoin.debug(box, "pwd", cwd=f"/proc/{os.getpid()}")
+    assert (done.returncode, done.stdout) == (0, "/\n")
+    assert f"/proc/{os.getpid()} isn't there, / is the working directory" in done.stderr

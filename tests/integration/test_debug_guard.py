@@ -169,7 +169,8 @@ class Arena:
                                 f"{tools}/sleep 0.03; exit 0", self.token)
 
     def storm(self, pid, options, rounds=ROUNDS):
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        # one with less than all doesn't count as the host's for the next one
+        with ThreadPoolExecutor(1 if "--cap-drop" in options else AT_ONCE) as pool:
             return list(pool.map(lambda _: self.debug(pid, options), range(rounds)))
 
 
@@ -312,3 +313,56 @@ def box_pids(box):
         except OSError:
             pass
     return found
+
+
+# --- a container that was given the host's root ---
+
+DOCKER_CAPS = ("chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,"
+               "sys_chroot,mknod,audit_write,setfcap")
+
+
+@pytest.fixture
+def on_the_hosts_root():
+    """A process in pid and mount namespaces of its own, on a root directory that is the host's."""
+    made = []
+
+    def start(*bounding):
+        made.append(subprocess.Popen(
+            ["unshare", "-mpnf", "--kill-child", "--mount-proc", "setpriv", *bounding, "sh", "-c",
+             "echo; exec cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        assert made[-1].stdout.readline() == b"\n"
+        with open(f"/proc/{made[-1].pid}/task/{made[-1].pid}/children", encoding="ascii") as f:
+            return f.read().strip()
+
+    yield start
+    for process in made:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
+
+
+@pytest.mark.parametrize("options", [["-u", "65534:65534"], ["--cap-drop", "all"], ["--as-target"]])
+def test_a_container_on_the_hosts_root_isnt_the_host(conjoin, on_the_hosts_root, options):
+    plus = ",".join("+" + name for name in DOCKER_CAPS.split(","))
+    pid = on_the_hosts_root("--bounding-set", "-all," + plus)
+    assert conjoin.debug(pid, "true").returncode == 0  # of which it hasn't enough to open it
+    refused = conjoin.debug(pid, "true", options=options)
+    assert refused.returncode == 125 and "of the target could open" in refused.stderr
+
+
+def test_the_host_is_the_host(conjoin, on_the_hosts_root):
+    assert conjoin.debug(on_the_hosts_root(), "true", options=["-u", "65534:65534"]).returncode == 0
+
+
+def test_what_is_brought_is_kept_from_who_may_mount(conjoin, sandbox_program, rootfs):
+    """It could get into the command's mount namespace, and there make it writable."""
+    box = Sandbox(sandbox_program, rootfs, caps="all", namespaces="all,-user")
+    try:
+        assert conjoin.debug(box, "true", options=VIEW).returncode == 0
+        refused = conjoin.debug(box, "true", options=[*VIEW, "--bring", "true"])
+        assert refused.returncode == 125
+        assert "could change the host's files that are brought" in refused.stderr
+        assert "without --bring" in refused.stderr
+        assert conjoin.debug(box, "true", options=[*VIEW, "--bring", "true", EXPOSE]).returncode == 0
+    finally:
+        box.stop()

@@ -277,3 +277,14 @@ def test_help_tells_what_the_guard_cant(conjoin):
         assert word in done.stdout
     assert subprocess.run([conjoin.path, "--help"], capture_output=True, text=True,
                           check=False).stdout.count("debug") >= 1
+
+
+def test_a_small_limit_of_file_sizes_doesnt_hinder_the_start(conjoin, box):
+    done = conjoin.debug(box, "bash", "-c", "ulimit -f", options=[
+        "--view", "target", "--bring", "bash", "--rlimit", "fsize=1024"])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+def test_too_little_memory_is_hinted_at(conjoin, box):
+    done = conjoin.debug(box, "true", options=["--memory", "1"])
+    assert done.returncode == 125 and "hint: --memory may be too little" in done.stderr

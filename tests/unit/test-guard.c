@@ -321,20 +321,43 @@ static void in_the_view_of_the_target_only_capabilities_are_to_be_won(void **sta
 	assert_safe(powerless(1234), child);
 }
 
-static void whose_root_is_the_host_s_only_wins_capabilities(void **state)
+/* Less than all is a container whose root is a bind mount of the host's, perhaps a read-only one. */
+static void who_has_the_host_s_root_and_all_capabilities_is_the_host_s(void **state)
 {
 	struct guard_process p = docker_like();
 
 	(void)state;
 	p.at_home = true;
-	p.bounding = ALL;
+	assert_open(p, user_of_the_host(1234), "it can be uid 1234");
+	p.permitted = p.bounding = ALL & ~CAPABILITY(CAP_SYS_ADMIN);
+	assert_open(p, root_of_the_host(), "it has CAP_SYS_PTRACE");
+	p.permitted = p.bounding = ALL;
 	assert_safe(p, root_of_the_host());
 	assert_safe(p, user_of_the_host(1234));
-	p.bounding = ALL & ~CAPABILITY(CAP_SYS_ADMIN);
-	assert_open(p, root_of_the_host(), "it can gain CAP_SYS_PTRACE");
 	p.relation = GUARD_UNKNOWN;
-	p.bounding = ALL;
 	assert_open(p, root_of_the_host(), "it can't be looked at");
+}
+
+static void what_is_brought_can_be_changed_by_who_may_mount(void **state)
+{
+	struct guard_process p = docker_like();
+	struct guard_child child = root_of_the_host();
+
+	(void)state;
+	child.host_view = false;
+	child.brings = true;
+	p.permitted = p.bounding = ALL;
+	assert_open(p, child,
+		    "could change the host's files that are brought: it may have "
+		    "CAP_SYS_ADMIN");
+	child.brings = false;
+	assert_safe(p, child);
+	child.brings = true;
+	child.permitted = 0;
+	p.permitted = p.bounding = ALL & ~CAPABILITY(CAP_SYS_ADMIN);
+	assert_safe(p, child);
+	p.permitted = p.bounding = CAPABILITY(CAP_SYS_ADMIN);
+	assert_open(p, child, "could change the host's files");
 }
 
 static void one_of_many_is_enough_and_is_named(void **state)
@@ -465,7 +488,8 @@ int main(void)
 		cmocka_unit_test(from_above_the_same_ids_are_not_enough),
 		cmocka_unit_test(whoever_cant_be_looked_at_counts_as_able),
 		cmocka_unit_test(in_the_view_of_the_target_only_capabilities_are_to_be_won),
-		cmocka_unit_test(whose_root_is_the_host_s_only_wins_capabilities),
+		cmocka_unit_test(who_has_the_host_s_root_and_all_capabilities_is_the_host_s),
+		cmocka_unit_test(what_is_brought_can_be_changed_by_who_may_mount),
 		cmocka_unit_test(one_of_many_is_enough_and_is_named),
 		cmocka_unit_test(what_could_not_be_looked_at_is_not_safe),
 		cmocka_unit_test(yama_makes_nothing_safe_and_is_mentioned),
