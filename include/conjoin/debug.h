@@ -31,11 +31,12 @@ extern "C" {
  * What `exec` asks for counts as it does there, but for what is other by default:
  *
  *	namespaces	"pid,net"; LIST is exact, "+ipc,uts" adds to the default
- *	cgroup		own: what the command uses isn't the target's
+ *	cgroup		own: what the command uses isn't the target's; if none can be made, ours, with a
+ *			warning
  *	identity	the caller's: ids, capabilities, limits, no seccomp filter, no label; with `user`
  *			that user, by the host's accounts in the view of the host
  *	env		added to `environment` (view host); view target: to PATH of the target and a
- *			HOME where nothing is to be read, with `as_target` to all that the target has;
+ *			HOME that is empty (/ if nothing is brought), with `as_target` to all that the target has;
  *			and to CONJOIN_TARGET, CONJOIN_NAME, CONJOIN_ROOT, CONJOIN_BIN
  *	cwd		the caller's (view host), or the target's
  */

@@ -41,7 +41,7 @@ struct cj_session_options {
 	 */
 	int output_error;
 	/*
-	 * Milliseconds; 0: as long as it takes. When they are over the command gets `timeout_signal` (0:
+	 * Milliseconds, not negative (EINVAL); 0: as long as it takes. When they are over the command gets `timeout_signal` (0:
 	 * SIGTERM) and, `grace` milliseconds after that, SIGKILL; with it all that is left in a cgroup that
 	 * was made for it.
 	 */

@@ -171,6 +171,7 @@ int parse_duration(const char *text, uint64_t *ret_ms)
 		{"", 1, 1},   {"s", 1, 1},    {"ms", 1, 1000},
 		{"m", 60, 1}, {"h", 3600, 1}, {"d", 86400, 1},
 	};
+	const char *whole = text;
 	uint64_t n;
 	int r = take_thousandths(&text, &n);
 
@@ -183,7 +184,8 @@ int parse_duration(const char *text, uint64_t *ret_ms)
 			continue;
 		if (ms > INT64_MAX / 2)
 			return -ERANGE;
-		*ret_ms = (uint64_t)ms;
+		/* Nothing at all isn't what a little of it means. */
+		*ret_ms = ms || !strpbrk(whole, "123456789") ? (uint64_t)ms : 1;
 		return 0;
 	}
 	return -EINVAL;

@@ -23,7 +23,7 @@ int parse_pid(const char *text, pid_t *ret);
 /* "512", "64k", "1.5G": bytes, with a binary suffix (k m g t, either case, a "b" or "ib" behind). */
 int parse_size(const char *text, uint64_t *ret);
 
-/* "10", "1.5s", "500ms", "2m", "1h", "1d": milliseconds, rounded down; seconds without a suffix. */
+/* "10", "1.5s", "500ms", "2m", "1h", "1d": milliseconds, rounded down, but not to 0; seconds without a suffix. */
 int parse_duration(const char *text, uint64_t *ret_ms);
 
 /* "0.5", "2": thousandths, rounded down. */

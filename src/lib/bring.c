@@ -6,7 +6,6 @@
 #include "lib/bring.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <search.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -322,6 +322,9 @@ int bring_place(struct bring_state *state, struct piece *piece)
 
 	if (piece->place)
 		return 0;
+	/* Also where it's brought for itself, or lies in a toolbox: there is one of each file only. */
+	if (piece->loader_options & LOADER_LIBRARY_PATH)
+		return bring_place_loader(state, piece);
 	r = place_in_toolbox(state, piece);
 	if (r != 0)
 		return r < 0 ? r : 0;

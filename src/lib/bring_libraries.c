@@ -4,7 +4,6 @@
  * Not here: where one of them is (bring_search.c).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,9 +6,7 @@
  * /etc/nsswitch.conf names. No option says so. --library-path is all that's left.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -28,8 +26,8 @@ static bool is_library_directory(const char *at, const char *end)
 {
 	const char *nul = memchr(at, '\0', (size_t)(end - at));
 
-	return nul && nul - at < 128 && nul[-1] == '/' &&
-	       (begins_with(at, nul, "/lib") || begins_with(at, nul, "/usr/lib"));
+	return nul && nul - at < 128 &&
+	       (begins_with(at, nul, "/lib") || begins_with(at, nul, "/usr/lib")) && nul[-1] == '/';
 }
 
 /*
@@ -79,11 +77,6 @@ static bool forget_places(char *bytes, size_t size)
 	return musl || (directories && preload);
 }
 
-static int read_whole(int fd, struct bytes *ret)
-{
-	return io_read_all(fd, LOADER_MAX, ret);
-}
-
 int bring_place_loader(struct bring_state *state, struct piece *loader)
 {
 	_cleanup_(host_file_done) struct host_file file = HOST_FILE_INIT;
@@ -94,7 +87,7 @@ int bring_place_loader(struct bring_state *state, struct piece *loader)
 		return 0;
 	r = host_file_open(-EBADF, loader->path, &file);
 	if (r == 0)
-		r = read_whole(file.fd, &bytes);
+		r = io_read_all(file.fd, LOADER_MAX, &bytes);
 	if (r < 0)
 		return r;
 	if (!forget_places(bytes.data, bytes.size))

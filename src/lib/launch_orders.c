@@ -43,6 +43,7 @@ static void order_process(const struct cj_plan *plan, struct orders *to)
 	to->limits = plan->limits;
 	to->set_limits = plan->set_limits;
 	to->own_nofile = plan->facts.ours.limits.of[RLIMIT_NOFILE];
+	to->own_fsize = plan->facts.ours.limits.of[RLIMIT_FSIZE];
 	to->oom_score_adj = plan->oom_score_adj;
 	to->core_filter = plan->core_filter;
 	to->sched = plan->sched;
@@ -61,7 +62,6 @@ static void order_places(const struct cj_plan *plan, struct orders *to)
 	const char *root = plan->facts.target.root.path, *cwd = plan->facts.target.cwd.path;
 
 	to->join_flags = plan->join_flags;
-	memcpy(to->join, plan->join, sizeof(to->join));
 	to->root = plan->root;
 	to->cwd = plan->cwd;
 	to->root_name = root ? root : "/";

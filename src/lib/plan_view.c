@@ -5,16 +5,8 @@
  */
 #include <errno.h>
 #include <linux/capability.h>
-#include <string.h>
 
-#include "base/cleanup.h"
 #include "lib/plan.h"
-#include "lib/target.h"
-
-static bool has_any(const char *const *list)
-{
-	return list && list[0];
-}
 
 static int check_together(const struct planning *p, struct cj_error *err)
 {
@@ -26,7 +18,7 @@ static int check_together(const struct planning *p, struct cj_error *err)
 		return cj_fail(err, EINVAL,
 			       "join mnt namespace: the view of the host has one of its own");
 	}
-	if (host && (has_any(debug->bring) || has_any(debug->bring_dirs)))
+	if (host && (list_has_any(debug->bring) || list_has_any(debug->bring_dirs)))
 		return cj_fail(err, EINVAL,
 			       "bring programs to the view of the host, which has them (--view "
 			       "target)");
@@ -160,7 +152,7 @@ int plan_guard(struct planning *p, struct cj_error *err)
 		.uid = outside(p, &target->uid_map, p->plan->uid[1]),
 		.gid = outside(p, &target->gid_map, p->plan->gid[1]),
 		.permitted = least_permitted(p),
-		.bare = p->options->clear_env && !has_any(p->options->env),
+		.bare = p->options->clear_env && !list_has_any(p->options->env),
 		.host_view = p->plan->view.kind == VIEW_HOST,
 		.brings = p->facts->view.bring.n > 0 && !p->plan->view.user_last,
 	};

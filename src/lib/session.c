@@ -133,6 +133,11 @@ static bool may_time_out(const struct cj_session_options *options)
 	       options->timeout > 0;
 }
 
+static int64_t later(int64_t now, int64_t by)
+{
+	return by > INT64_MAX - now ? INT64_MAX : now + by;
+}
+
 static void keep_time(struct session *session)
 {
 	struct cj_session_options *options = session->options;
@@ -140,7 +145,7 @@ static void keep_time(struct session *session)
 
 	if (session->stop_at && now >= session->stop_at) {
 		session->stop_at = 0;
-		session->kill_at = now + options->grace;
+		session->kill_at = later(now, options->grace);
 		session->told_to_end = true;
 		options->timed_out = 1;
 		(void)cj_child_signal(session->child, options->timeout_signal ?: SIGTERM);
@@ -214,8 +219,17 @@ static void send_pending(struct cj_child *child)
 	child->pending = 0;
 }
 
-int cj_session_run(struct cj_child *child, struct cj_session_options *options, struct cj_exit *ret,
-		   struct cj_error *err)
+static int check_times(const struct cj_session_options *options, struct cj_error *err)
+{
+	if (options->size < offsetof(struct cj_session_options, timed_out) + sizeof(int))
+		return 0;
+	if (options->timeout < 0 || options->grace < 0)
+		return cj_fail(err, EINVAL, "a time limit of less than nothing");
+	return 0;
+}
+
+static int run(struct cj_child *child, struct cj_session_options *options, struct cj_exit *ret,
+	       struct cj_error *err)
 {
 	_cleanup_(session_done) struct session session;
 	int r = 0;
@@ -224,7 +238,11 @@ int cj_session_run(struct cj_child *child, struct cj_session_options *options, s
 	session.options = options;
 	session.ended = session.give_up = session.told_to_end = false;
 	session.kept_from_us = 0;
-	session.stop_at = may_time_out(options) ? clock_ms() + options->timeout : 0;
+	session.stop_at = 0;
+	if (may_time_out(options)) {
+		options->timed_out = 0;
+		session.stop_at = later(clock_ms(), options->timeout);
+	}
 	session.kill_at = 0;
 	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
 		struct cj_relay *relay = &options->relays[i];
@@ -235,7 +253,8 @@ int cj_session_run(struct cj_child *child, struct cj_session_options *options, s
 	send_pending(child);
 	while (!session.ended && r >= 0) {
 		r = wait_once(&session, next_wait(&session), err);
-		keep_time(&session);
+		if (!session.ended)
+			keep_time(&session);
 		if (r == 0 && child->watchdog < 0)
 			r = watchdog_start(child, err);
 	}
@@ -244,4 +263,12 @@ int cj_session_run(struct cj_child *child, struct cj_session_options *options, s
 	if (r >= 0)
 		r = drain(&session, err);
 	return r < 0 ? r : cj_child_wait(child, ret, err);
+}
+
+int cj_session_run(struct cj_child *child, struct cj_session_options *options, struct cj_exit *ret,
+		   struct cj_error *err)
+{
+	int r = check_times(options, err);
+
+	return r < 0 ? r : run(child, options, ret, err);
 }

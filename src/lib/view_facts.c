@@ -26,7 +26,7 @@ static const struct view_base bases[] = {
 
 enum { BASE_RUN, BASE_MNT, BASE_SRV, BASE_ROOT };
 
-int view_parse(const char *text, enum view *ret, struct cj_error *err)
+static int view_parse(const char *text, enum view *ret, struct cj_error *err)
 {
 	if (!text || strcmp(text, "host") == 0)
 		*ret = VIEW_HOST;
@@ -174,7 +174,7 @@ static int gather_host(const struct view_query *query, struct view_facts *facts,
 	return r < 0 ? cj_fail(err, -r, "read what is mounted beneath /sys") : 0;
 }
 
-static bool has_any(const char *const *list)
+bool list_has_any(const char *const *list)
 {
 	return list && list[0];
 }
@@ -189,7 +189,7 @@ static int gather_target(const struct view_query *query, struct view_facts *fact
 	};
 	int r;
 
-	if (!has_any(request.files) && !has_any(request.dirs))
+	if (!list_has_any(request.files) && !list_has_any(request.dirs))
 		return 0;
 	r = find_target_base(query, facts, err);
 	if (r < 0)

@@ -46,5 +46,5 @@ struct view_query {
 int view_facts_gather(const struct view_query *query, struct view_facts *ret, struct cj_error *err);
 void view_facts_done(struct view_facts *facts);
 
-/* "host", "target". */
-int view_parse(const char *text, enum view *ret, struct cj_error *err);
+/* Of a NULL-ended list; NULL is an empty one. */
+bool list_has_any(const char *const *list);

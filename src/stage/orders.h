@@ -88,8 +88,8 @@ struct orders {
 	bool attach_unified; /* it isn't born in its v2 cgroup */
 
 	struct limits limits;
-	uint32_t set_limits;	    /* 1 << resource */
-	struct rlimit64 own_nofile; /* the caller's */
+	uint32_t set_limits;		       /* 1 << resource */
+	struct rlimit64 own_nofile, own_fsize; /* the caller's */
 	int oom_score_adj;
 	unsigned int core_filter;
 	struct scheduling sched;
@@ -100,7 +100,6 @@ struct orders {
 	struct label label;
 
 	int join_flags; /* CLONE_NEW… of all namespaces to join */
-	bool join[NAMESPACE_KINDS];
 	struct order_view view;
 	const char *root;      /* a path within the target's root; NULL: the root itself */
 	const char *cwd;       /* a path; NULL: by cwd_fd */

@@ -54,20 +54,30 @@ static int join_cgroups(const struct orders *orders, struct cj_error *err)
 	return STEP_NOTHING;
 }
 
-/* What limits files comes later, when no more of them have to be made; here it only gets the room. */
+/*
+ * What limits files comes later, when no more of them have to be opened and written; here, with our rights,
+ * it only gets the room.
+ */
+static bool make_room(int kind, const struct orders *orders, struct rlimit64 *limit)
+{
+	const struct rlimit64 *own = kind == RLIMIT_NOFILE ? &orders->own_nofile
+							   : &orders->own_fsize;
+
+	if (limit->rlim_max <= own->rlim_max)
+		return false;
+	limit->rlim_cur = own->rlim_cur;
+	return true;
+}
+
 static int set_limits(const struct orders *orders, struct cj_error *err)
 {
 	for (int i = 0; i < LIMITS; i++) {
 		struct rlimit64 limit = orders->limits.of[i];
+		bool later = i == RLIMIT_NOFILE || i == RLIMIT_FSIZE;
 		int r;
 
-		if (!(orders->set_limits >> i & 1) || i == RLIMIT_FSIZE)
+		if (!(orders->set_limits >> i & 1) || (later && !make_room(i, orders, &limit)))
 			continue;
-		if (i == RLIMIT_NOFILE) {
-			if (limit.rlim_max <= orders->own_nofile.rlim_max)
-				continue;
-			limit.rlim_cur = orders->own_nofile.rlim_cur;
-		}
 		r = sys_prlimit(0, i, &limit, NULL);
 		if (r == -EPERM)
 			cj_hint(err, "raising a hard limit needs CAP_SYS_RESOURCE");

@@ -65,7 +65,6 @@ static int take_facts(int place, const struct statx *stx, struct host_file *ret)
 	char link[32];
 	struct statvfs fs;
 
-	ret->mode = stx->stx_mode;
 	ret->device = makedev(stx->stx_dev_major, stx->stx_dev_minor);
 	ret->inode = stx->stx_ino;
 	ret->mount = stx->stx_mask & STATX_MNT_ID ? stx->stx_mnt_id : 0;

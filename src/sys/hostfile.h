@@ -12,7 +12,6 @@
 
 struct host_file {
 	int fd; /* for reading */
-	mode_t mode;
 	uint64_t device, inode;
 	uint64_t mount;	 /* id; 0 before 5.8 */
 	bool executable; /* we may execute it; false on a mount without exec, too */

@@ -88,7 +88,10 @@ static int remount_each(const char *mountinfo, unsigned long more)
 		if (r >= 0)
 			r = sys_mount(NULL, path, NULL,
 				      MS_REMOUNT | MS_BIND | flags_of(line.attributes) | more);
-		/* One that another covers can't be named, nor seen. */
+		/*
+		 * One that another covers can't be named, nor seen. Nor one below which somebody renames a
+		 * directory right now: with mount_setattr(2) there is no such gap.
+		 */
 		if (r < 0 && r != -EINVAL && r != -ENOENT)
 			return r;
 	}
@@ -122,6 +125,8 @@ static int change_each(const struct home *home, int root, bool readonly)
 		n = io_read(file, text + size, MOUNTINFO_MAX - 1 - size);
 		size += n > 0 ? (size_t)n : 0;
 	}
+	if (n > 0) /* more than anybody has */
+		return -EFBIG;
 	return n < 0 ? (int)n
 		     : remount_each(text, MS_NOSUID | MS_NODEV | (readonly ? MS_RDONLY : 0));
 }

@@ -103,3 +103,24 @@ def test_a_cache_of_the_root_isnt_asked(root, scratch):
     wrong = [line for line in opened if "ld.so" in line or '"/lib' in line or '"/usr/lib' in line]
     assert done.returncode == 0 and opened
     assert [line for line in wrong if "locale" not in line] == []
+
+
+@pytest.mark.parametrize("files", [["ld.so", "bash"], ["bash", "ld.so"]])
+def test_nor_by_a_loader_that_is_brought_for_itself(root, scratch, files):
+    plant(root, "intruder.so", INTRUDER)
+    write(os.path.join(root, "etc/ld.so.preload"), "/lib/intruder.so\n", 0o644)
+    os.symlink(os.path.realpath("/lib64/ld-linux-x86-64.so.2"), os.path.join(scratch, "ld.so"))
+    paths = [os.path.join(scratch, name) if name == "ld.so" else name for name in files]
+    assert inside(root, paths, "bash", "-c", "echo fine") == "fine\n"
+    assert not ran(root)
+
+
+def test_nor_by_one_in_a_toolbox(root, scratch):
+    plant(root, "intruder.so", INTRUDER)
+    write(os.path.join(root, "etc/ld.so.preload"), "/lib/intruder.so\n", 0o644)
+    box = os.path.join(scratch, "box")
+    os.makedirs(f"{box}/bin")
+    os.symlink(os.path.realpath("/lib64/ld-linux-x86-64.so.2"), f"{box}/bin/ld.so")
+    os.symlink("/bin/ls", f"{box}/bin/ls")
+    assert "etc" in inside(root, [], "ls", "/", dirs=[box])
+    assert not ran(root)

@@ -3,6 +3,8 @@
 outside (test_signals.py)."""
 
 import os
+import signal
+import subprocess
 import time
 
 import pytest
@@ -106,3 +108,23 @@ def test_debug_has_it_and_its_own_cgroup_is_emptied(conjoin, box):
                          options=["--timeout", "0.3", "--grace", "0.2"])
     assert (done.returncode, done.stderr) == (124, "")
     wait_for(lambda: members(box) <= before, what="the whole tree to be gone")
+
+
+def test_who_ended_in_time_but_was_looked_at_late_has_its_own_status(conjoin, box):
+    """The supervisor is stopped over the limit: by then the command has long ended."""
+    process = conjoin.popen("exec", "--timeout", "1", box.pid, "sh", "-c", "echo; exit 7",
+                            stdout=subprocess.PIPE)
+    try:
+        end = time.monotonic() + 1.5
+        assert process.stdout.read(1) == b"\n"
+        process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: time.monotonic() > end)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(30) == 7
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_little_is_more_than_nothing(conjoin, box):
+    assert conjoin.exec(box, "sleep", "100", options=["--timeout", "0.5ms"]).returncode == 124

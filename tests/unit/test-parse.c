@@ -182,7 +182,8 @@ static void durations_have_units(void **state)
 		const char *text;
 		uint64_t ms;
 	} right[] = {{"10", 10000},   {"1.5s", 1500},	{"500ms", 500}, {"2m", 120000},
-		     {"1h", 3600000}, {"1d", 86400000}, {"0", 0},	{"0.0004ms", 0}};
+		     {"1h", 3600000}, {"1d", 86400000}, {"0", 0},	{"0.0004ms", 1},
+		     {"0.0005", 1},   {"0.000", 0}};
 	static const char *const wrong[] = {"",
 					    "s",
 					    "-1",
