@@ -249,11 +249,15 @@ def test_what_is_called_safe_never_opens(arena, name):
     raise AssertionError(f"an attacker was asleep: {report.workers}")
 
 
+def is_the_attackers_doing(text):
+    """It writes to the program, or, in the host's pid namespace, traces a sanitized conjoin at its end."""
+    return "Text file busy" in text or "LeakSanitizer does not work under ptrace" in text
+
+
 def expose(arena, case, box, rounds):
     """What opens when debug goes on all the same."""
     results = arena.storm(target_of(case, box), [EXPOSE, *case.debug], rounds)
-    busy = {text for text in failures(results) if "Text file busy" in text}  # it's being written to
-    assert failures(results) == busy
+    assert [text for text in failures(results) if not is_the_attackers_doing(text)] == []
     return Report(box).opened
 
 
