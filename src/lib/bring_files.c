@@ -12,8 +12,7 @@
 #include "base/cleanup.h"
 #include "base/grow.h"
 #include "lib/bring_state.h"
-
-#define USUAL_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#include "lib/plan.h"
 
 void piece_free(void *data)
 {
@@ -188,7 +187,7 @@ int bring_look(struct bring_state *state, const char *path, const struct known *
 /* As execvp(3): what can't be executed is passed by, and remembered. */
 static int search_path(struct bring_state *state, const char *name, const struct known **ret)
 {
-	const char *path = state->request->path ? state->request->path : USUAL_PATH;
+	const char *path = state->request->path ? state->request->path : default_path;
 	int last = -ENOENT;
 
 	for (;;) {

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "lib/elsewhere.h"
+#include "lib/options.h"
 #include "lib/seal.h"
 #include "lib/stage_program.h"
 #include "lib/starting.h"
@@ -477,8 +478,8 @@ static int try_ways(struct cj_plan *plan, const struct cj_launch_options *option
 int cj_launch(struct cj_plan *plan, const struct cj_launch_options *options, struct cj_child **ret,
 	      struct cj_error *err)
 {
-	struct cj_launch_options own;
-	int r = starting_take_options(options, &own, err);
+	struct cj_launch_options own = CJ_LAUNCH_OPTIONS_INIT;
+	int r = options_take(options, &own, sizeof(own), "launch options", err);
 
 	if (r == 0)
 		r = try_ways(plan, &own, ret, err);

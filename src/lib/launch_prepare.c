@@ -17,20 +17,6 @@
 #include "sys/executable.h"
 #include "sys/syscalls.h"
 
-int starting_take_options(const struct cj_launch_options *options, struct cj_launch_options *ret,
-			  struct cj_error *err)
-{
-	const char *bytes = (const char *)options;
-
-	for (size_t i = sizeof(*ret); i < options->size; i++)
-		if (bytes[i])
-			return cj_fail(err, EINVAL,
-				       "launch options that this library doesn't know");
-	*ret = (struct cj_launch_options)CJ_LAUNCH_OPTIONS_INIT;
-	memcpy(ret, options, options->size < sizeof(*ret) ? options->size : sizeof(*ret));
-	return 0;
-}
-
 void starting_log(const struct cj_launch_options *options, enum cj_log_level level,
 		  const char *format, ...)
 {

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/grow.h"
+#include "lib/options.h"
 #include "lib/pids_tree.h"
 #include "lib/target.h"
 #include "sys/pidns.h"
@@ -327,22 +328,6 @@ static int read_wanted(struct reading *reading, struct cj_error *err)
 
 /* --- all of it --- */
 
-/* Callers built against an older or newer header pass a struct of another size. */
-static int take_options(const struct cj_pids_options *options, struct cj_pids_options *ret,
-			struct cj_error *err)
-{
-	const char *bytes = (const char *)options;
-
-	*ret = (struct cj_pids_options)CJ_PIDS_OPTIONS_INIT;
-	if (!options)
-		return 0;
-	for (size_t i = sizeof(*ret); i < options->size; i++)
-		if (bytes[i])
-			return cj_fail(err, EINVAL, "options that this library doesn't know");
-	memcpy(ret, options, options->size < sizeof(*ret) ? options->size : sizeof(*ret));
-	return 0;
-}
-
 static int reading_begin(struct reading *reading, const struct cj_target *target,
 			 struct cj_error *err)
 {
@@ -372,8 +357,12 @@ int cj_pids_read(const struct cj_target *target, const struct cj_pids_options *o
 		 struct cj_pids **ret, struct cj_error *err)
 {
 	_cleanup_(reading_done) struct reading reading = {.ns = PIDNS_INIT};
-	int r = take_options(options, &reading.options, err);
+	int r = 0;
 
+	reading.options = (struct cj_pids_options)CJ_PIDS_OPTIONS_INIT;
+	if (options)
+		r = options_take(options, &reading.options, sizeof(reading.options), "options",
+				 err);
 	if (r == 0)
 		r = target_check_kind(target, err);
 	if (r == 0)

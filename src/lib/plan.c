@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/format.h"
 #include "lib/elsewhere.h"
+#include "lib/options.h"
 #include "lib/target.h"
 
 void *plan_own(struct cj_plan *plan, void *block)
@@ -172,22 +173,6 @@ static int decide(struct planning *p, struct cj_error *err)
 	return r;
 }
 
-/*
- * Callers built against an older or newer header pass a struct of another size, which is its first
- * member.
- */
-static int take_options(const void *options, void *ret, size_t size, struct cj_error *err)
-{
-	const char *bytes = options;
-	size_t theirs = *(const size_t *)options;
-
-	for (size_t i = size; i < theirs; i++)
-		if (bytes[i])
-			return cj_fail(err, EINVAL, "options that this library doesn't know");
-	memcpy(ret, options, theirs < size ? theirs : size);
-	return 0;
-}
-
 int plan_make(struct cj_target *target, struct facts *facts, const struct cj_exec_options *options,
 	      const struct cj_debug_options *debug, struct cj_plan **ret, struct cj_error *err)
 {
@@ -245,7 +230,7 @@ int cj_plan_exec(struct cj_target *target, const struct cj_exec_options *options
 		 struct cj_plan **ret, struct cj_error *err)
 {
 	struct cj_exec_options own = CJ_EXEC_OPTIONS_INIT;
-	int r = take_options(options, &own, sizeof(own), err);
+	int r = options_take(options, &own, sizeof(own), "options", err);
 
 	return r < 0 ? r : make_plan(target, &own, NULL, ret, err);
 }
@@ -255,10 +240,10 @@ int cj_plan_debug(struct cj_target *target, const struct cj_debug_options *optio
 {
 	struct cj_debug_options own = CJ_DEBUG_OPTIONS_INIT;
 	struct cj_exec_options exec = CJ_EXEC_OPTIONS_INIT;
-	int r = take_options(options, &own, sizeof(own), err);
+	int r = options_take(options, &own, sizeof(own), "options", err);
 
 	if (r == 0 && own.exec)
-		r = take_options(own.exec, &exec, sizeof(exec), err);
+		r = options_take(own.exec, &exec, sizeof(exec), "options", err);
 	if (r < 0)
 		return r;
 	if (exec.root || exec.rootfs)

@@ -183,10 +183,10 @@ static int make_env(struct planning *p, struct env *env, const struct account *a
 	} else if (!skip && p->debug && plan_is_own_identity(p)) {
 		env_take_path(p, env);
 	} else if (!skip) {
-		int r = p->facts->target.unread[PART_ENVIRONMENT];
+		int r = plan_wants_read(p, PART_ENVIRONMENT, err);
 
-		if (r)
-			return cj_fail(err, r, "read the target's %s", part_name(PART_ENVIRONMENT));
+		if (r < 0)
+			return r;
 		env_take(env, &p->facts->target.environ);
 	}
 	env_append(env, "");

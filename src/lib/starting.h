@@ -52,10 +52,6 @@ struct starting {
 		.dups = {-EBADF, -EBADF, -EBADF}, .stage_fd = -EBADF, .child_fd = -EBADF           \
 	}
 
-/* Callers built against an older or newer header pass a struct of another size. launch_prepare.c */
-int starting_take_options(const struct cj_launch_options *options, struct cj_launch_options *ret,
-			  struct cj_error *err);
-
 /* Tells the caller's log function, if it listens to that level. */
 void starting_log(const struct cj_launch_options *options, enum cj_log_level level,
 		  const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -15,24 +15,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "sys/start.h"
+
 enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 
-#if defined(__x86_64__)
-__asm__(".globl _start\n"
-	"_start:\n"
-	"	xor %ebp, %ebp\n"
-	"	mov %rsp, %rdi\n"
-	"	and $-16, %rsp\n"
-	"	call runner_start\n"
-	"	ud2\n");
-#elif defined(__aarch64__)
-__asm__(".globl _start\n"
-	"_start:\n"
-	"	mov x29, xzr\n"
-	"	mov x0, sp\n"
-	"	bl runner_start\n"
-	"	brk 1\n");
-#endif
+PROGRAM_START(runner_start);
 
 _Noreturn void runner_start(long *stack);
 

@@ -16,23 +16,9 @@
 #include "base/parse.h"
 #include "stage/packed.h"
 #include "stage/stage.h"
+#include "sys/start.h"
 
-#if defined(__x86_64__)
-__asm__(".globl _start\n"
-	"_start:\n"
-	"	xor %ebp, %ebp\n"
-	"	mov %rsp, %rdi\n"
-	"	and $-16, %rsp\n"
-	"	call stage_start\n"
-	"	ud2\n");
-#elif defined(__aarch64__)
-__asm__(".globl _start\n"
-	"_start:\n"
-	"	mov x29, xzr\n"
-	"	mov x0, sp\n"
-	"	bl stage_start\n"
-	"	brk 1\n");
-#endif
+PROGRAM_START(stage_start);
 
 _Noreturn void stage_start(long *stack);
 
