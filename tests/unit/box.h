@@ -111,14 +111,24 @@ static inline void stop(struct box box)
 	assert_int_equal(waitpid(box.maker, NULL, 0), box.maker);
 }
 
+/* Returns when it will die with us: killed before that, we'd leave it behind, where no pid namespace ends it. */
 static inline void begin_child(void (*run)(void))
 {
-	pid_t pid = fork();
+	int bound[2];
+	char byte;
+	pid_t pid;
 
+	need(pipe2(bound, O_CLOEXEC) == 0);
+	pid = fork();
 	need(pid >= 0);
-	if (pid > 0)
+	close_fd(&bound[pid > 0]); /* the parent reads, the child holds the other end */
+	if (pid > 0) {
+		need(read(bound[0], &byte, 1) == 0); /* its end is closed */
+		close_fd(&bound[0]);
 		return;
+	}
 	die_with_parent();
+	close_fd(&bound[1]);
 	run();
 	sleep_for_ever();
 }
