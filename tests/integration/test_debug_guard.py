@@ -266,7 +266,10 @@ def test_what_is_refused_can_be_opened(arena, name):
     case = OPEN[name]
     box = arena.start(case)
     target = target_of(case, box)
-    refused = arena.debug(target, case.debug)
+    refused = next(
+        result for result in (arena.debug(target, case.debug) for _ in range(50))
+        if not is_the_attackers_doing(result.stderr)
+    )
     assert refused.returncode == 125
     assert re.search(r"(process|thread) \d+ .* of the target could ", refused.stderr)
     assert "--expose-host runs it anyway" in refused.stderr
