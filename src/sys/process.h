@@ -82,5 +82,5 @@ int label_read(int proc, struct label *ret);
 int label_open_attr(void);
 int label_set_exec(int attr, const struct label *label);
 
-/* A new, empty, nameless session keyring: keyctl(2). 0 too where the kernel has no keys. */
+/* A new, empty, nameless session keyring: keyctl(2). 0 too where there are no keys, or none for us. */
 int keyring_new_session(void);
