@@ -7,18 +7,21 @@
 _conjoin_exec_flags='--privileged --clear-env --interactive --tty --no-tty --no-stdin --dry-run
 	--rootfs --detach
 	--json --verbose --debug --help'
-_conjoin_exec_values='--namespaces --cgroup --memory --cpus --pids-limit --root --workdir --user
+_conjoin_exec_values='--namespace --container --engine-socket --engine-timeout
+	--namespaces --cgroup --memory --cpus --pids-limit --root --workdir --user
 	--cap-add --cap-drop --no-new-privs --seccomp --bundle --label --skip --env --env-file
 	--rlimit --oom-score-adj --nice --scheduler --ioprio --affinity --umask --personality
 	--timer-slack --core-filter --log --pid-file --timeout --grace'
 _conjoin_debug_flags='--writable --as-target --expose-host --clear-env --interactive --tty --no-tty
 	--no-stdin --dry-run --detach --json --verbose --debug --help'
-_conjoin_debug_values='--view --bring --bring-dir --namespaces --cgroup --memory --cpus --pids-limit
+_conjoin_debug_values='--namespace --container --engine-socket --engine-timeout
+	--view --bring --bring-dir --namespaces --cgroup --memory --cpus --pids-limit
 	--workdir --user --cap-drop --cap-add --env --env-file --rlimit --nice --log --pid-file
 	--timeout --grace'
 _conjoin_parts='cgroups rlimits oom-score-adj core-filter scheduler nice ioprio affinity label
 	namespaces root cwd umask personality timer-slack keyring capabilities groups ids seccomp
 	no-new-privs environment'
+_conjoin_engines='docker podman cri k8s containerd lxc machine unit oci'
 
 # Completes the last word of a list with commas.
 _conjoin_list() {
@@ -37,6 +40,23 @@ _conjoin_files() {
 	compopt -o filenames 2>/dev/null
 }
 
+# ENGINE=PATH, or PATH alone. An equals sign breaks words in bash, as a colon does.
+_conjoin_socket() {
+	local prefix=
+
+	if [[ $1 == *=* ]]; then
+		[[ $COMP_WORDBREAKS == *=* ]] || prefix=${1%%=*}=
+		mapfile -t COMPREPLY < <(compgen -P "$prefix" -f -- "${1#*=}")
+		compopt -o filenames 2>/dev/null
+	else
+		mapfile -t COMPREPLY < <(
+			compgen -f -- "$1"
+			compgen -S = -W 'docker podman cri containerd' -- "$1"
+		)
+		compopt -o nospace 2>/dev/null
+	fi
+}
+
 _conjoin_command() {
 	mapfile -t COMPREPLY < <(compgen -c -- "$1"; compgen -f -- "$1")
 }
@@ -46,6 +66,7 @@ _conjoin_value() {
 	case $1 in
 	--namespaces) _conjoin_list 'all mnt uts ipc pid net user cgroup time -mnt -uts -ipc -pid
 		-net -user -cgroup -time +ipc +uts +user +cgroup +time' "$2" ;;
+	--engine-socket) _conjoin_socket "$2" ;;
 	--view) _conjoin_words 'host target' "$2" ;;
 	--bring) _conjoin_command "$2" ;;
 	--bring-dir) _conjoin_files -d "$2" ;;
@@ -80,7 +101,8 @@ _conjoin_target() {
 	) ;;
 	*:*) ;;
 	*)
-		_conjoin_words "self pid: pidfile: comm: cgroup: $(cd /proc && echo [0-9]*)" "$1"
+		_conjoin_words "self pid: pidfile: comm: cgroup: ${_conjoin_engines// /: }:
+			$(cd /proc && echo [0-9]*)" "$1"
 		[[ ${COMPREPLY[*]} != *: ]] || compopt -o nospace 2>/dev/null
 		;;
 	esac
@@ -100,10 +122,10 @@ _conjoin_run() {
 		case $word in
 		--*=*) ;;
 		--*) [[ " ${!values//[[:space:]]/ } " == *" $word "* ]] && expect=$word ;;
-		-[uwe]) expect=$word ;;
+		-[uwenc]) expect=$word ;;
 		-?*) ;;
 		*) # TARGET: the rest is the command, perhaps after --
-			_conjoin_command "$cur"
+			_conjoin_command "${COMP_WORDS[COMP_CWORD]#[=:]}"
 			return
 			;;
 		esac
@@ -123,10 +145,14 @@ _conjoin_run() {
 # The other commands: all operands are targets, but for a pattern of ps and signals.
 _conjoin_options() {
 	case $1 in
-	ps) echo '--all --engine --ns --output --noheadings --tree --json --graph --watch --help' ;;
-	inspect) echo '--output --noheadings --json --env --help' ;;
-	diff) echo '--only --all --env-values --noheadings --json --help' ;;
-	pids) echo '--inside --host --flat --output --noheadings --json --help' ;;
+	ps) echo '--all --engine --engine-socket --engine-timeout --ns --output --noheadings --tree
+		--json --graph --watch --verbose --help' ;;
+	inspect) echo '--namespace --container --engine-socket --engine-timeout --output --noheadings
+		--json --env --verbose --help' ;;
+	diff) echo '--engine-socket --engine-timeout --only --all --env-values --noheadings --json
+		--verbose --help' ;;
+	pids) echo '--namespace --container --engine-socket --engine-timeout --inside --host --flat
+		--output --noheadings --json --verbose --help' ;;
 	wait) echo '--timeout --help' ;;
 	kill) echo '--signal --list --help' ;;
 	esac
@@ -140,7 +166,10 @@ _conjoin_other() {
 	--signal | -s) _conjoin_words "$(kill -l | tr '\t' '\n' | sed -n 's/.*) SIG//p')" "$cur" ;;
 	--only) _conjoin_list 'namespaces user cgroups usage root cwd credentials capabilities
 		limits scheduling attributes environment' "$cur" ;;
-	--engine | --watch | --timeout | --inside | --host | --output | -o) ;;
+	--engine) _conjoin_words "$_conjoin_engines host -" "$cur" ;;
+	--engine-socket) _conjoin_socket "$cur" ;;
+	--engine-timeout | --namespace | -n | --container | -c) ;;
+	--watch | --timeout | --inside | --host | --output | -o) ;;
 	*)
 		if [[ $cur == -* ]]; then
 			_conjoin_words "$(_conjoin_options "$verb")" "$cur"
@@ -151,13 +180,15 @@ _conjoin_other() {
 	esac
 }
 
-# What bash has cut at colons comes together again: comm, :, nginx.
+# What bash has cut at colons and equals signs comes together again: comm, :, nginx; docker, =, /run/x;
+# but not --option, =, value.
 _conjoin_joined() {
 	local word
 
 	joined=()
 	for word; do
-		if ((${#joined[@]})) && [[ $word == :* || ${joined[-1]} == *[a-z]: ]]; then
+		if ((${#joined[@]})) && [[ $word == :* || ${joined[-1]} == *[a-z]: ||
+			$word == = && ${joined[-1]} != --* || ${joined[-1]} == [!-]*= ]]; then
 			joined[-1]+=$word
 		else
 			joined+=("$word")
@@ -176,7 +207,11 @@ _conjoin() {
 		_conjoin_run "${COMP_WORDS[1]}" "${joined[-1]}" "${joined[@]:0:${#joined[@]}-1}"
 	else
 		_conjoin_joined "${COMP_WORDS[@]:2:COMP_CWORD-1}"
-		_conjoin_other "${COMP_WORDS[1]}" "${joined[-1]}" "${joined[-2]-}"
+		[[ $cur == = ]] && joined+=('') # --option=
+		set -- '' '' "${joined[@]}"
+		shift $(($# - 3))
+		[[ $2 == = ]] && set -- '' "$1" "$3"
+		_conjoin_other "${COMP_WORDS[1]}" "$3" "$2"
 	fi
 }
 

@@ -6,7 +6,7 @@
 set -g __conjoin_values namespaces cgroup memory cpus pids-limit root workdir user cap-add cap-drop \
     no-new-privs seccomp bundle label skip env env-file rlimit oom-score-adj nice scheduler ioprio \
     affinity umask personality timer-slack core-filter log pid-file \
-    timeout grace view bring bring-dir
+    timeout grace view bring bring-dir namespace container engine-socket engine-timeout
 
 # Prints TARGET and all that follows it, of what is typed of `conjoin exec` or `conjoin debug`.
 function __conjoin_operands
@@ -20,7 +20,7 @@ function __conjoin_operands
             set state options
         else if string match -qr '^--' -- $word
             contains -- (string sub -s 3 -- $word) $__conjoin_values; and set state value
-        else if contains -- $word -u -w -e
+        else if contains -- $word -u -w -e -n -c
             set state value
         else if not string match -qr '^-' -- $word
             set state operands
@@ -51,8 +51,19 @@ end
 
 function __conjoin_targets
     printf 'self\tthis shell\n'
-    printf '%s\n' pid: pidfile: comm: cgroup:
+    printf '%s\n' pid: pidfile: comm: cgroup: docker: podman: cri: k8s: containerd: lxc: machine: unit: oci:
     __fish_complete_pids
+end
+
+# Commands with a TARGET, or several, before it; and those whose TARGET may be a pod.
+function __conjoin_takes_engines
+    set --local words (commandline -opc)
+    __conjoin_before_target; or contains -- "$words[2]" ps inspect diff pids
+end
+
+function __conjoin_takes_pods
+    set --local words (commandline -opc)
+    __conjoin_before_target; or contains -- "$words[2]" inspect pids
 end
 
 complete -c conjoin -f
@@ -122,14 +133,20 @@ complete -c conjoin -n '__conjoin_before_target_of debug' -l writable -d 'the fi
 complete -c conjoin -n '__conjoin_before_target_of debug' -l as-target -d 'ids, capabilities, limits, filter and label of the target'
 complete -c conjoin -n '__conjoin_before_target_of debug' -l expose-host -d 'also if the target could reach the host'
 
+complete -c conjoin -n __conjoin_takes_pods -x -s n -l namespace -d 'namespace of the pod'
+complete -c conjoin -n __conjoin_takes_pods -x -s c -l container -d 'container of the pod'
+complete -c conjoin -n __conjoin_takes_engines -r -F -l engine-socket -a 'docker= podman= cri= containerd=' -d 'ask the engine there, and nowhere else'
+complete -c conjoin -n __conjoin_takes_engines -x -l engine-timeout -d 'after that, what is on disk has to do'
+
 # The other commands.
 complete -c conjoin -n '__fish_seen_subcommand_from inspect diff pids wait kill' -a '(__conjoin_targets)'
 complete -c conjoin -n '__fish_seen_subcommand_from ps inspect diff pids wait kill' -s h -l help -d 'help'
 complete -c conjoin -n '__fish_seen_subcommand_from ps inspect diff pids' -l json -d 'as JSON'
+complete -c conjoin -n '__fish_seen_subcommand_from ps inspect diff pids' -s v -l verbose -d 'tell how engines were asked'
 complete -c conjoin -n '__fish_seen_subcommand_from ps inspect diff pids' -l noheadings -d 'no first row'
 complete -c conjoin -n '__fish_seen_subcommand_from ps inspect pids' -x -s o -l output -d 'columns'
 complete -c conjoin -n '__fish_seen_subcommand_from ps diff' -s a -l all -d 'all of it'
-complete -c conjoin -n '__fish_seen_subcommand_from ps' -x -l engine -d 'only of this engine'
+complete -c conjoin -n '__fish_seen_subcommand_from ps' -x -l engine -a 'docker podman cri k8s containerd lxc machine unit oci host -' -d 'only what this engine knows'
 complete -c conjoin -n '__fish_seen_subcommand_from ps' -x -l ns -a 'mnt= uts= ipc= pid= net= user= cgroup= time=' -d 'only with a process in this namespace'
 complete -c conjoin -n '__fish_seen_subcommand_from ps' -l tree -d 'below each other what shares namespaces'
 complete -c conjoin -n '__fish_seen_subcommand_from ps' -l graph -d 'for dot'

@@ -8,14 +8,19 @@ set -eu
 packages_of() {
 	case $1 in
 	build) echo gcc libc6-dev meson ninja-build pkg-config scdoc \
-		libcap-dev libseccomp-dev libjansson-dev ;;
+		libcap-dev libseccomp-dev libjansson-dev libnghttp2-dev libprotobuf-c-dev \
+		protobuf-c-compiler ;;
 	demo) echo busybox-static ;;
 	test) echo clang clang-format g++ libcmocka-dev valgrind libc6-dbg \
-		python3-pytest python3-pexpect busybox-static runc crun graphviz libcap2-bin \
+		python3-pytest python3-pexpect python3-grpcio busybox-static runc crun graphviz libcap2-bin \
 		procps iproute2 strace tcpdump bpftrace gdb lsof linux-perf ;;
-	bench) echo busybox-static runc crun strace ;;
+	bench) echo busybox-static runc crun strace docker.io containerd iptables podman conmon \
+		catatonit containernetworking-plugins python3-grpcio python3-pytest ;;
 	kernels) echo busybox-static cpio qemu-system-x86 xz-utils ;;
 	fuzz) echo clang libclang-rt-dev ;;
+	engines) echo busybox-static docker.io containerd iptables podman crun runc netavark \
+		aardvark-dns conmon catatonit uidmap slirp4netns containernetworking-plugins lxc \
+		systemd-container mmdebstrap python3-grpcio python3-protobuf python3-pytest ;;
 	check) echo clang clang-tidy cppcheck shellcheck ;;
 	*)
 		echo "install-deps: no set of packages named $1" >&2

@@ -12,20 +12,12 @@
 #include <sys/types.h>
 
 #include <conjoin/error.h>
+#include <conjoin/log.h>
 #include <conjoin/plan.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-enum cj_log_level {
-	CJ_LOG_WARNING, /* said once, always: something isn't as the target has it */
-	CJ_LOG_STEP,	/* each step as it is taken, with its result */
-};
-
-/* Where what happens is told. `text` is plain words without a newline; it may hold names that came
- * out of the container: escape them before a terminal sees them. */
-typedef void cj_log_function(void *data, enum cj_log_level level, const char *text);
 
 struct cj_launch_options {
 	size_t size;

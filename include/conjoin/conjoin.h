@@ -21,9 +21,11 @@
 
 #include <conjoin/child.h>
 #include <conjoin/debug.h>
+#include <conjoin/engine.h>
 #include <conjoin/error.h>
 #include <conjoin/inspect.h>
 #include <conjoin/list.h>
+#include <conjoin/log.h>
 #include <conjoin/pids.h>
 #include <conjoin/plan.h>
 #include <conjoin/process.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What runs on the machine, as targets: processes that share namespaces and cgroups, with what can be
- * said of each from outside. No engine is asked.
+ * said of each from outside, and the names that engines have for them.
  * Not here: one process in full (inspect.h), entering one (plan.h).
  */
 #pragma once
@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <conjoin/engine.h>
 #include <conjoin/error.h>
 #include <conjoin/target.h>
 
@@ -52,6 +53,11 @@ struct cj_list_target {
 	uint64_t namespaces[CJ_NAMESPACE_KINDS]; /* of the first process; 0: no such kind */
 	unsigned int own; /* 1 << kind: namespaces that aren't the caller's */
 	int host;	  /* it's what is in no other target */
+	/* What the engine that names it tells, as in struct cj_container; NULL: it doesn't. */
+	const char *image;
+	const char *bundle;
+	const char *const *labels;
+	const char *const *engines; /* all that know it, NULL-ended; `engine` is the first */
 };
 
 /* A namespace without processes, and one thing that keeps it alive. */
@@ -74,6 +80,8 @@ struct cj_list_options {
 	/* Only what has a process in this namespace; an inode of 0: no matter. */
 	enum cj_namespace_kind kind;
 	uint64_t inode;
+	/* How engines are asked for names; NULL: in the usual way. Those that don't answer are left out. */
+	const struct cj_engine_options *engines;
 };
 
 #define CJ_LIST_OPTIONS_INIT {.size = sizeof(struct cj_list_options)}

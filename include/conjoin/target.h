@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include <conjoin/engine.h>
 #include <conjoin/error.h>
 
 #ifdef __cplusplus
@@ -28,22 +29,38 @@ struct cj_target;
  *	comm:NAME		the only process with that name
  *	cgroup:PATH		the only process of a cgroup (its absolute directory, or the path that
  *				/proc/PID/cgroup shows, in any hierarchy)
+ *	docker:NAME, podman:NAME, cri:NAME	a container's first process, by name, id, or the beginning
+ *				of an id that no other has
+ *	k8s:[NS/]POD[/CONTAINER], k8s:NS/POD/	one of a pod on this node, or its sandbox
+ *	containerd:[NS/]ID, oci:ID
+ *	lxc:NAME, machine:NAME, unit:NAME
+ *	NAME			in any of these engines, all of which are asked at the same time
  *
- * A pidfd pins the process, so nothing that follows needs to trust the number again.
+ * A pidfd pins the process, so nothing that follows needs to trust the number again. A number that an
+ * engine tells is only believed if the process is that container's.
  *
  *	EINVAL	not a target at all, or a process that can't be one (a thread, a kernel thread)
- *	ESRCH	no such process, or it has ended (a zombie has)
+ *	ESRCH	no such process, or it has ended (a zombie has); no engine knows the name
  *	ENOTUNIQ several match; the text of the error lists them
  *	EACCES	no right to see it
+ *	ESHUTDOWN the container has no process: the text says whether it's created, stopped, …
+ *	others	the engine that was named is there, and can't tell
  *
- * Free with cj_target_free().
+ * `options` may be NULL: the usual sockets, two seconds. Free with cj_target_free().
  */
+int cj_target_find(const char *text, const struct cj_engine_options *options,
+		   struct cj_target **ret, struct cj_error *err);
+
+/* The same without options. */
 int cj_target_open(const char *text, struct cj_target **ret, struct cj_error *err);
 
 void cj_target_free(struct cj_target *target);
 
 /* As the user wrote it. Lives as long as the target. */
 const char *cj_target_text(const struct cj_target *target);
+
+/* What the engine told that named it; NULL if none did. Lives as long as the target. */
+const struct cj_container *cj_target_container(const struct cj_target *target);
 
 /* The PID, as our pid namespace numbers it. For people: a number is no identity, the handle is. */
 pid_t cj_target_pid(const struct cj_target *target);

@@ -21,7 +21,7 @@ static void print_where(const struct cli *cli)
 		(void)fputs(": ", stderr);
 }
 
-/* strerror's words, but for those that mean something else here. */
+/* strerror's words, but for those that mean something else here. NULL: the text is enough. */
 static const char *reason(int code)
 {
 	switch (code) {
@@ -29,6 +29,8 @@ static const char *reason(int code)
 		return "More than one match";
 	case ECANCELED:
 		return "Refused";
+	case ESHUTDOWN:
+		return NULL; /* "container web is stopped" says it all */
 	case EXDEV:
 		return "Out of reach of the root";
 	default:
@@ -39,10 +41,11 @@ static const char *reason(int code)
 int cli_error(const struct cli *cli, const struct cj_error *err)
 {
 	char text[4 * sizeof(err->text)], hint[4 * sizeof(err->hint)];
+	const char *why = reason(err->code);
 
 	(void)text_escape(text, sizeof(text), err->text);
 	print_where(cli);
-	(void)fprintf(stderr, "%s: %s\n", text, reason(err->code));
+	(void)fprintf(stderr, "%s%s%s\n", text, why ? ": " : "", why ? why : "");
 	if (err->hint[0]) {
 		(void)text_escape(hint, sizeof(hint), err->hint);
 		(void)fprintf(stderr, "hint: %s\n", hint);

@@ -2,6 +2,7 @@
 #include "cli/command.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +15,11 @@
 #include "cli/env_file.h"
 #include "cli/print_plan.h"
 
-enum { EXIT_TIMEOUT = 124, GRACE_MS = 10000 };
+enum { EXIT_TIMEOUT = 124, GRACE_MS = 10000, ENDING_MS = 200 };
 
 void command_done(struct command *command)
 {
+	engine_choice_done(&command->engines);
 	env_list_done(&command->environment);
 	text_list_done(&command->env);
 	text_list_done(&command->env_files);
@@ -95,8 +97,22 @@ static int seal(const struct cli *cli, const struct cj_target *target, struct cj
 	return r < 0 ? r : cj_fail(err, ENOEXEC, "start the command, though we are sealed");
 }
 
-static int run(struct cli *cli, const struct command *command, bool pty, struct cj_plan *plan,
-	       int *ret_status, struct cj_error *err)
+/*
+ * What runs in a container is killed with it, and a bare 137 doesn't tell. The kernel ends the container's
+ * first process after all the others.
+ */
+static void tell_if_target_ended(struct cli *cli, const struct cj_target *target,
+				 const struct cj_exit *end)
+{
+	struct pollfd ended = {.fd = cj_target_pidfd(target), .events = POLLIN};
+
+	if (end->signal == SIGKILL && poll(&ended, 1, ENDING_MS) == 1)
+		cli_log(cli, CJ_LOG_WARNING, "the target has ended, and the command with it");
+}
+
+static int run(struct cli *cli, const struct command *command, bool pty,
+	       const struct cj_target *target, struct cj_plan *plan, int *ret_status,
+	       struct cj_error *err)
 {
 	struct cj_launch_options launch = CJ_LAUNCH_OPTIONS_INIT;
 	struct cj_session_options session = command->session;
@@ -121,6 +137,8 @@ static int run(struct cli *cli, const struct command *command, bool pty, struct 
 	}
 	if (r == 0) {
 		*ret_status = session.timed_out ? EXIT_TIMEOUT : exit_status(&end);
+		if (!session.timed_out)
+			tell_if_target_ended(cli, target, &end);
 		warn_of_lost_output(cli, session.output_error);
 	}
 	cj_child_free(child);
@@ -138,7 +156,8 @@ static int run_detached(struct cli *cli, struct command *command, struct detach 
 }
 
 /* Everything after the parser. */
-static int execute(struct cli *cli, struct command *command, int *ret_status, struct cj_error *err)
+static int execute(struct cli *cli, struct command *command,
+		   const struct cj_engine_options *engines, int *ret_status, struct cj_error *err)
 {
 	struct cj_target *target = NULL;
 	struct cj_plan *plan = NULL;
@@ -149,7 +168,7 @@ static int execute(struct cli *cli, struct command *command, int *ret_status, st
 	if (pty)
 		command->exec.terminal = getenv("TERM");
 	if (r == 0)
-		r = cj_target_open(cli->target, &target, err);
+		r = cj_target_find(cli->target, engines, &target, err);
 	if (r == 0)
 		r = command->plan(command, target, &plan, err);
 	if (r == 0) {
@@ -158,7 +177,7 @@ static int execute(struct cli *cli, struct command *command, int *ret_status, st
 		else if (command->detached)
 			r = run_detached(cli, command, &detach, plan, ret_status, err);
 		else
-			r = run(cli, command, pty, plan, ret_status, err);
+			r = run(cli, command, pty, target, plan, ret_status, err);
 	}
 	if (r == -ENOEXEC && plan && !err->status)
 		r = seal(cli, target, err);
@@ -229,6 +248,7 @@ static int take_operands(struct cli *cli, struct command *command, int argc, cha
 
 int command_main(struct cli *cli, struct command *command, int argc, char **argv)
 {
+	struct cj_engine_options engines;
 	struct cj_error err = CJ_ERROR_INIT;
 	int status = EXIT_OURS;
 
@@ -236,9 +256,10 @@ int command_main(struct cli *cli, struct command *command, int argc, char **argv
 		return EXIT_OURS;
 	cli->verbose = command->verbose || command->debug;
 	command->exec.explain = cli->verbose || command->dry_run;
-	if (take_operands(cli, command, argc, argv) != 0)
+	if (take_operands(cli, command, argc, argv) != 0 ||
+	    engine_options(cli, &command->engines, &engines) != 0)
 		return EXIT_OURS;
-	if (complete(command, &err) < 0 || execute(cli, command, &status, &err) < 0)
+	if (complete(command, &err) < 0 || execute(cli, command, &engines, &status, &err) < 0)
 		return cli_error(cli, &err);
 	return status;
 }

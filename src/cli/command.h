@@ -6,11 +6,13 @@
 #pragma once
 
 #include "cli/detach.h"
+#include "cli/engines.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
 
 struct command {
 	struct cj_exec_options exec;
+	struct engine_choice engines;
 	struct text_list env, env_files, rlimits;
 	struct text_list environment; /* what `env` and `env_files` come to; owned strings */
 	struct terminal_request terminal;

@@ -18,6 +18,10 @@ struct arguments {
 #define FIELD(member) offsetof(struct arguments, member)
 
 static const struct option_row rows[] = {
+	{.kind = OPTION_HEADING, .help = "Which TARGET"},
+	ENGINE_POD_ROWS(FIELD(command.engines)),
+	ENGINE_ROWS(FIELD(command.engines)),
+
 	{.kind = OPTION_HEADING, .help = "Where"},
 	{0, "view", "host|target",
 	 "what COMMAND sees as files: the host's (default), or a private copy of the target's",

@@ -14,19 +14,23 @@
 #include "base/cleanup.h"
 #include "base/table.h"
 #include "cli/cli.h"
-#include "cli/options.h"
+#include "cli/engines.h"
 #include "cli/print_items.h"
 
 enum { TARGETS_MAX = TABLE_COLUMNS_MAX - 3, SAME = 0, DIFFERENT = 1 };
 
 struct arguments {
-	bool json, all, env_values, no_headings;
+	bool json, all, env_values, no_headings, verbose;
 	const char *only;
+	struct engine_choice engines;
 };
 
 #define FIELD(name) offsetof(struct arguments, name)
 
 static const struct option_row rows[] = {
+	{.kind = OPTION_HEADING, .help = "Which targets"},
+	ENGINE_ROWS(FIELD(engines)),
+
 	{0, NULL, NULL, "What is compared", OPTION_HEADING},
 	{0, "only", "SECTIONS", "namespaces,cgroups,user,usage,root,cwd,credentials,…", OPTION_TEXT,
 	 FIELD(only)},
@@ -36,6 +40,7 @@ static const struct option_row rows[] = {
 	 FIELD(env_values)},
 	{0, "noheadings", NULL, "no first row, no summary", OPTION_FLAG, FIELD(no_headings)},
 	{0, "json", NULL, "one object", OPTION_FLAG, FIELD(json)},
+	{'v', "verbose", NULL, "tell how engines were asked", OPTION_FLAG, FIELD(verbose)},
 	{'h', "help", NULL, "this help", OPTION_HELP},
 };
 
@@ -245,17 +250,21 @@ static int judge(const struct cli *cli, const struct comparison *comparison)
 	return status;
 }
 
-static int read_one(struct cli *cli, const char *name, struct comparison *comparison,
-		    struct cj_error *err)
+static void arguments_done(struct arguments *arguments)
+{
+	engine_choice_done(&arguments->engines);
+}
+
+static int read_one(struct cli *cli, const struct cj_engine_options *engines, const char *name,
+		    struct comparison *comparison, struct cj_error *err)
 {
 	struct cj_inspect_options options = CJ_INSPECT_OPTIONS_INIT;
 	struct cj_target *target = NULL;
 	size_t i = comparison->n;
 	int r;
 
-	cli->target = name;
 	options.environment = 1;
-	r = cj_target_open(name, &target, err);
+	r = engine_target(cli, engines, name, &target, err);
 	if (r == 0)
 		r = cj_inspect(target, &options, &comparison->inspections[i], err);
 	if (r == 0) {
@@ -286,7 +295,8 @@ static int compare(const struct arguments *arguments, struct comparison *compari
 int cmd_diff(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_(comparison_done) struct comparison comparison = {.n = 0};
-	struct arguments arguments = {.json = false};
+	_cleanup_(arguments_done) struct arguments arguments = {.json = false};
+	struct cj_engine_options engines;
 	struct cj_error err = CJ_ERROR_INIT;
 	int first = options_parse(cli, rows, sizeof(rows) / sizeof(rows[0]), usage, argc, argv,
 				  &arguments);
@@ -298,8 +308,11 @@ int cmd_diff(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, "two targets are needed");
 	if (argc - first > TARGETS_MAX)
 		return cli_usage(cli, "at most %d targets can be compared", TARGETS_MAX);
+	cli->verbose = arguments.verbose;
+	if (engine_options(cli, &arguments.engines, &engines) != 0)
+		return cli->usage;
 	for (int i = first; i < argc && r == 0; i++)
-		r = read_one(cli, argv[i], &comparison, &err);
+		r = read_one(cli, &engines, argv[i], &comparison, &err);
 	if (r == 0) {
 		cli->target = NULL;
 		r = compare(&arguments, &comparison, &err);

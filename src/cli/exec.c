@@ -10,6 +10,10 @@
 #define FIELD(member) offsetof(struct command, member)
 
 static const struct option_row rows[] = {
+	{.kind = OPTION_HEADING, .help = "Which TARGET"},
+	ENGINE_POD_ROWS(FIELD(engines)),
+	ENGINE_ROWS(FIELD(engines)),
+
 	{.kind = OPTION_HEADING, .help = "Where"},
 	{0, "namespaces", "LIST",
 	 "join these: all, or mnt,uts,ipc,pid,net,user,cgroup,time; -KIND leaves out", OPTION_TEXT,

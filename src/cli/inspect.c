@@ -13,17 +13,22 @@
 #include "base/cleanup.h"
 #include "base/table.h"
 #include "cli/cli.h"
-#include "cli/options.h"
+#include "cli/engines.h"
 #include "cli/print_items.h"
 
 struct arguments {
-	bool json, environment, no_headings;
+	bool json, environment, no_headings, verbose;
 	const char *columns;
+	struct engine_choice engines;
 };
 
 #define FIELD(name) offsetof(struct arguments, name)
 
 static const struct option_row rows[] = {
+	{.kind = OPTION_HEADING, .help = "Which TARGET"},
+	ENGINE_POD_ROWS(FIELD(engines)),
+	ENGINE_ROWS(FIELD(engines)),
+
 	{0, NULL, NULL, "Output", OPTION_HEADING},
 	{'o', "output", "COLUMNS", "a row a target: pid,namespaces.mnt.inode,…", OPTION_TEXT,
 	 FIELD(columns)},
@@ -31,6 +36,7 @@ static const struct option_row rows[] = {
 	{0, "json", NULL, "an array, an object a target", OPTION_FLAG, FIELD(json)},
 	{0, "env", NULL, "its environment, too: it may hold secrets", OPTION_FLAG,
 	 FIELD(environment)},
+	{'v', "verbose", NULL, "tell how engines were asked", OPTION_FLAG, FIELD(verbose)},
 	{'h', "help", NULL, "this help", OPTION_HELP},
 };
 
@@ -44,6 +50,8 @@ static const struct known {
 	const char *section, *objects, *fields; /* words; "": none, "*": any */
 } known[] = {
 	{"process", "", "pid inside handle name state threads started exe command engine id"},
+	{"container", "", "engine id name image bundle state"},
+	{"container", "labels", "*"},
 	{"namespaces", "user cgroup ipc uts net pid time mnt", "inode ours owner"},
 	{"user", "", "uid_map gid_map setgroups_denied"},
 	{"cgroups", "*", "path mounted directory frozen"},
@@ -233,8 +241,13 @@ static int print_json(const struct all *all)
 	return json_print(array);
 }
 
-static int read_one(struct cli *cli, const struct arguments *arguments, const char *name,
-		    struct all *all)
+static void arguments_done(struct arguments *arguments)
+{
+	engine_choice_done(&arguments->engines);
+}
+
+static int read_one(struct cli *cli, const struct arguments *arguments,
+		    const struct cj_engine_options *engines, const char *name, struct all *all)
 {
 	struct cj_inspect_options options = CJ_INSPECT_OPTIONS_INIT;
 	struct cj_error err = CJ_ERROR_INIT;
@@ -242,8 +255,7 @@ static int read_one(struct cli *cli, const struct arguments *arguments, const ch
 	int r;
 
 	options.environment = arguments->environment;
-	cli->target = name;
-	r = cj_target_open(name, &target, &err);
+	r = engine_target(cli, engines, name, &target, &err);
 	if (r == 0)
 		r = cj_inspect(target, &options, &all->list[all->n], &err);
 	if (r == 0)
@@ -255,7 +267,8 @@ static int read_one(struct cli *cli, const struct arguments *arguments, const ch
 int cmd_inspect(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_(all_done) struct all all = {.n = 0};
-	struct arguments arguments = {.json = false};
+	_cleanup_(arguments_done) struct arguments arguments = {.json = false};
+	struct cj_engine_options engines;
 	int first = options_parse(cli, rows, sizeof(rows) / sizeof(rows[0]), usage, argc, argv,
 				  &arguments);
 	int status = 0, r;
@@ -266,11 +279,14 @@ int cmd_inspect(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, "TARGET is missing");
 	if (arguments.json && arguments.columns)
 		return cli_usage(cli, "--json and -o exclude each other");
+	cli->verbose = arguments.verbose;
+	if (engine_options(cli, &arguments.engines, &engines) != 0)
+		return cli->usage;
 	all.list = calloc((size_t)(argc - first), sizeof(struct cj_inspection *));
 	if (!all.list)
 		return cli_usage(cli, "out of memory");
 	for (int i = first; i < argc; i++)
-		if (read_one(cli, &arguments, argv[i], &all) != 0)
+		if (read_one(cli, &arguments, &engines, argv[i], &all) != 0)
 			status = cli->failure;
 	cli->target = NULL;
 	r = arguments.json	? print_json(&all)

@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "cli/cli.h"
-#include "cli/options.h"
+#include "cli/engines.h"
 
 enum { PLAIN_SIGNALS = 31 };
 
@@ -90,13 +90,13 @@ static int list_signals(const struct cli *cli)
 	return cli_finish(cli, 0);
 }
 
-static int send_to(struct cli *cli, const char *name, int number)
+static int send_to(struct cli *cli, const struct cj_engine_options *engines, const char *name,
+		   int number)
 {
 	struct cj_error err = CJ_ERROR_INIT;
 	struct cj_target *target = NULL;
-	int r = cj_target_open(name, &target, &err);
+	int r = engine_target(cli, engines, name, &target, &err);
 
-	cli->target = name;
 	if (r == 0) {
 		r = cj_target_signal(target, number);
 		if (r < 0)
@@ -108,7 +108,9 @@ static int send_to(struct cli *cli, const char *name, int number)
 
 int cmd_kill(struct cli *cli, int argc, char **argv)
 {
+	static const struct engine_choice as_usual = {.timeout = NULL};
 	struct arguments arguments = {.signal = "TERM"};
+	struct cj_engine_options engines;
 	int first = options_parse(cli, rows, ELEMENTS(rows), usage, argc, argv, &arguments);
 	int number, status = 0;
 
@@ -127,8 +129,10 @@ int cmd_kill(struct cli *cli, int argc, char **argv)
 				cli,
 				"%s is a PID, which can be another process's by now: give the handle, or pid:%s",
 				argv[i], argv[i]);
+	if (engine_options(cli, &as_usual, &engines) != 0)
+		return cli->usage;
 	for (int i = first; i < argc; i++)
-		if (send_to(cli, argv[i], number) != 0)
+		if (send_to(cli, &engines, argv[i], number) != 0)
 			status = EXIT_TROUBLE;
 	return status;
 }

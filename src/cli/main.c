@@ -43,8 +43,10 @@ static void print_help(void)
 		"  -h, --help     this help; conjoin COMMAND --help tells more\n"
 		"  -V, --version  the version\n"
 		"\n"
-		"TARGET is a PID, a handle (PID:INODE), self, pidfile:PATH, comm:NAME or cgroup:PATH.\n"
-		"See conjoin(1).");
+		"TARGET is a container's name or id, which all engines are asked for; one engine's own, as\n"
+		"docker:NAME, podman:NAME, k8s:NS/POD/CONTAINER, cri:ID, containerd:NS/ID, lxc:NAME,\n"
+		"machine:NAME, oci:ID, unit:NAME; or a PID, a handle (PID:INODE), self, pidfile:PATH,\n"
+		"comm:NAME, cgroup:PATH. See conjoin(7).");
 }
 
 /* Files that we open must not become 0, 1 or 2: the command would get them for its own. */

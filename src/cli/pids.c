@@ -12,13 +12,15 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "cli/cli.h"
-#include "cli/options.h"
+#include "cli/engines.h"
 #include "cli/print_pids.h"
 
 struct arguments {
 	struct pids_format format;
 	const char *columns;
 	struct text_list inside, host;
+	struct engine_choice engines;
+	bool verbose;
 	/* As numbers: what is to be translated, or the host PIDs to list. */
 	pid_t *numbers;
 	size_t n_numbers;
@@ -27,6 +29,10 @@ struct arguments {
 #define FIELD(member) offsetof(struct arguments, member)
 
 static const struct option_row rows[] = {
+	{.kind = OPTION_HEADING, .help = "Which TARGET"},
+	ENGINE_POD_ROWS(FIELD(engines)),
+	ENGINE_ROWS(FIELD(engines)),
+
 	{.kind = OPTION_HEADING, .help = "One number"},
 	{0, "inside", "N", "print the host PID of the container's process N", OPTION_LIST,
 	 FIELD(inside)},
@@ -38,6 +44,7 @@ static const struct option_row rows[] = {
 	 FIELD(columns)},
 	{0, "noheadings", NULL, "no line of headings", OPTION_FLAG, FIELD(format.no_headings)},
 	{0, "json", NULL, "as JSON", OPTION_FLAG, FIELD(format.json)},
+	{'v', "verbose", NULL, "tell how engines were asked", OPTION_FLAG, FIELD(verbose)},
 	{'h', "help", NULL, "this help", OPTION_HELP},
 };
 
@@ -53,6 +60,7 @@ static const char usage[] =
 
 static void arguments_done(struct arguments *arguments)
 {
+	engine_choice_done(&arguments->engines);
 	text_list_done(&arguments->inside);
 	text_list_done(&arguments->host);
 	free(arguments->numbers);
@@ -205,6 +213,7 @@ int cmd_pids(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_(arguments_done) struct arguments arguments = {.columns = NULL};
 	struct cj_error err = CJ_ERROR_INIT;
+	struct cj_engine_options engines;
 	struct cj_target *target = NULL;
 	int first = options_parse(cli, rows, ELEMENTS(rows), usage, argc, argv, &arguments);
 	int status;
@@ -214,7 +223,11 @@ int cmd_pids(struct cli *cli, int argc, char **argv)
 	status = complete(cli, &arguments, argc - first, argv + first);
 	if (status != 0)
 		return status;
-	if (cj_target_open(cli->target, &target, &err) < 0)
+	cli->verbose = arguments.verbose;
+	status = engine_options(cli, &arguments.engines, &engines);
+	if (status != 0)
+		return status;
+	if (engine_target(cli, &engines, cli->target, &target, &err) < 0)
 		return cli_error(cli, &err);
 	status = arguments.inside.n > 0 || arguments.host.n > 0 ? translate(cli, &arguments, target)
 								: list(cli, &arguments, target);

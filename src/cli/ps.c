@@ -25,12 +25,13 @@ static const struct option_row rows[] = {
 	 FIELD(all)},
 	{0, "engine", "NAME", "only of this engine; - is an unknown one", OPTION_TEXT,
 	 FIELD(engine)},
+	ENGINE_ROWS(FIELD(engines)),
 	{0, "ns", "KIND=INODE", "only with a process in this namespace: net=4026532281",
 	 OPTION_TEXT, FIELD(namespace)},
 
 	{.kind = OPTION_HEADING, .help = "How"},
 	{'o', "output", "LIST",
-	 "engine, name, id, pid, handle, procs, memory, cpu, age, special, shares; userns, …, mntns",
+	 "engine, name, image, id, pid, handle, procs, memory, cpu, age, special, shares; userns, …, mntns",
 	 OPTION_TEXT, FIELD(columns)},
 	{0, "noheadings", NULL, "no line of headings", OPTION_FLAG, FIELD(no_headings)},
 	{0, "tree", NULL, "below each other what shares namespaces: pods", OPTION_FLAG,
@@ -39,6 +40,7 @@ static const struct option_row rows[] = {
 	{0, "graph", NULL, "targets and the namespaces that they share, for Graphviz' dot",
 	 OPTION_FLAG, FIELD(graph)},
 	{0, "watch", "SECONDS", "again every so often, until Ctrl-C", OPTION_TEXT, FIELD(watch)},
+	{'v', "verbose", NULL, "tell how engines were asked", OPTION_FLAG, FIELD(verbose)},
 	{'h', "help", NULL, "this help", OPTION_HELP},
 };
 
@@ -74,8 +76,9 @@ const char *ps_holder_name(enum cj_holder holder)
 /* A typing error mustn't look like an empty machine. */
 static bool is_engine(const char *name)
 {
-	static const char *const names[] = {"docker",  "podman", "cri", "containerd", "lxc",
-					    "machine", "unit",	 "oci", "host",	      "-"};
+	static const char *const names[] = {"k8s",  "docker",  "podman",     "cri",
+					    "lxc",  "machine", "containerd", "oci",
+					    "unit", "host",    "-"};
 
 	for (size_t i = 0; i < ELEMENTS(names); i++)
 		if (strcmp(names[i], name) == 0)
@@ -83,11 +86,18 @@ static bool is_engine(const char *name)
 	return false;
 }
 
+static bool is_of_engine(const struct cj_list_target *target, const char *engine)
+{
+	const char *const *known = target->engines;
+
+	while (*known && strcmp(*known, engine) != 0)
+		known++;
+	return *known || (!target->engine && strcmp(engine, "-") == 0);
+}
+
 static bool is_wanted(const struct ps_request *request, const struct cj_list_target *target)
 {
-	const char *engine = target->engine ? target->engine : "-";
-
-	if (request->engine && strcmp(request->engine, engine) != 0)
+	if (request->engine && !is_of_engine(target, request->engine))
 		return false;
 	return !request->pattern || fnmatch(request->pattern, target->name, 0) == 0 ||
 	       (target->id && fnmatch(request->pattern, target->id, 0) == 0);
@@ -225,8 +235,8 @@ static int parse_values(struct ps_request *request, struct cj_error *err)
 {
 	if (request->engine && !is_engine(request->engine))
 		return cj_fail(err, EINVAL,
-			       "--engine %s: there are docker, podman, cri, containerd, lxc, "
-			       "machine, unit, oci, host and -",
+			       "--engine %s: there are k8s, docker, podman, cri, lxc, machine, "
+			       "containerd, oci, unit, host and -",
 			       request->engine);
 	if (request->namespace && parse_namespace(request, err) < 0)
 		return -EINVAL;
@@ -243,9 +253,15 @@ static int parse_values(struct ps_request *request, struct cj_error *err)
 	return ps_columns_parse(request, err);
 }
 
+static void request_done(struct ps_request *request)
+{
+	engine_choice_done(&request->engines);
+}
+
 int cmd_ps(struct cli *cli, int argc, char **argv)
 {
-	struct ps_request request = {.list = CJ_LIST_OPTIONS_INIT};
+	_cleanup_(request_done) struct ps_request request = {.list = CJ_LIST_OPTIONS_INIT};
+	struct cj_engine_options engines;
 	struct cj_error err = CJ_ERROR_INIT;
 	int first = options_parse(cli, rows, ELEMENTS(rows), usage, argc, argv, &request);
 
@@ -256,6 +272,10 @@ int cmd_ps(struct cli *cli, int argc, char **argv)
 	request.pattern = argv[first];
 	if (parse_values(&request, &err) < 0)
 		return cli_usage(cli, "%s", err.text);
+	cli->verbose = request.verbose;
+	if (engine_options(cli, &request.engines, &engines) != 0)
+		return cli->usage;
+	request.list.engines = &engines;
 	/* Who asks for the host gets it. */
 	request.list.all = request.all || (request.engine && strcmp(request.engine, "host") == 0);
 	return request.watch ? ps_watch(cli, &request) : print_once(cli, &request);

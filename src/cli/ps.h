@@ -9,13 +9,14 @@
 #include <stdio.h>
 
 #include "base/table.h"
-#include "cli/cli.h"
+#include "cli/engines.h"
 
 struct ps_request {
 	struct cj_list_options list;
 	const char *engine, *pattern; /* NULL: any */
 	const char *namespace, *columns, *watch;
-	bool all, no_headings, json, tree, graph;
+	bool all, no_headings, json, tree, graph, verbose;
+	struct engine_choice engines;
 
 	int shown[TABLE_COLUMNS_MAX]; /* columns of the table, in order */
 	size_t n_shown;

@@ -24,6 +24,34 @@ static json_t *number_or_null(uint64_t number)
 							       : json_integer((json_int_t)number);
 }
 
+/* "KEY=VALUE" each → an object; null where there is nothing to tell them. */
+static json_t *labels_object(const char *const *labels)
+{
+	json_t *object = labels ? json_object() : json_null();
+
+	for (; labels && *labels; labels++) {
+		const char *equals = strchr(*labels, '=');
+		_cleanup_free_ char *key = equals ? strndup(*labels, (size_t)(equals - *labels))
+						  : NULL;
+		json_t *name = key ? json_text(key) : NULL;
+
+		if (name)
+			(void)json_object_set_new(object, json_string_value(name),
+						  json_text(equals + 1));
+		json_decref(name);
+	}
+	return object;
+}
+
+static json_t *engines_array(const char *const *engines)
+{
+	json_t *array = json_array();
+
+	for (; *engines; engines++)
+		(void)json_array_append_new(array, json_string(*engines));
+	return array;
+}
+
 static json_t *target_object(const struct cj_list_target *target)
 {
 	json_t *namespaces = json_object(), *own = json_array(), *special = json_array();
@@ -39,13 +67,16 @@ static json_t *target_object(const struct cj_list_target *target)
 	}
 	for (size_t i = 0; i < target->n_special; i++)
 		(void)json_array_append_new(special, json_string(target->special[i]));
-	return json_pack("{s:s, s:o, s:o, s:o, s:i, s:s, s:I, s:o, s:o, s:I, s:o, s:o, s:o}",
-			 "type", "target", "engine", text_or_null(target->engine), "name",
-			 json_text(target->name), "id", text_or_null(target->id), "pid",
-			 (int)target->pid, "handle", target->handle, "processes",
-			 (json_int_t)target->processes, "memory", number_or_null(target->memory),
-			 "cpu", number_or_null(target->cpu), "age", (json_int_t)target->age,
-			 "special", special, "namespaces", namespaces, "own", own);
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:i, s:s, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, "
+		"s:o, s:o}",
+		"type", "target", "engine", text_or_null(target->engine), "name",
+		json_text(target->name), "id", text_or_null(target->id), "pid", (int)target->pid,
+		"handle", target->handle, "processes", (json_int_t)target->processes, "memory",
+		number_or_null(target->memory), "cpu", number_or_null(target->cpu), "age",
+		(json_int_t)target->age, "special", special, "namespaces", namespaces, "own", own,
+		"image", text_or_null(target->image), "bundle", text_or_null(target->bundle),
+		"labels", labels_object(target->labels), "engines", engines_array(target->engines));
 }
 
 static json_t *namespace_object(const struct cj_list_namespace *one)

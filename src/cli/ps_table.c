@@ -13,6 +13,7 @@
 enum column {
 	ENGINE,
 	NAME,
+	IMAGE,
 	ID,
 	PID,
 	HANDLE,
@@ -29,6 +30,7 @@ enum column {
 static const char *const headings[COLUMNS] = {
 	[ENGINE] = "ENGINE",
 	[NAME] = "NAME",
+	[IMAGE] = "IMAGE",
 	[ID] = "ID",
 	[PID] = "PID",
 	[HANDLE] = "HANDLE",
@@ -58,10 +60,10 @@ static int find_column(const char *name, size_t length)
 
 int ps_columns_parse(struct ps_request *request, struct cj_error *err)
 {
-	const char *at = request->columns ? request->columns
-			 : request->tree
-				 ? "engine,name,pid,handle,procs,memory,cpu,age,shares,special"
-				 : "engine,name,pid,handle,procs,memory,cpu,age,special";
+	const char *at =
+		request->columns ? request->columns
+		: request->tree ? "engine,name,image,pid,handle,procs,memory,cpu,age,shares,special"
+				: "engine,name,image,pid,handle,procs,memory,cpu,age,special";
 
 	request->list.usage = request->json;
 	for (;;) {
@@ -154,6 +156,8 @@ static void format_cell(const struct cj_list_target *target, const struct place 
 		(void)snprintf(buf, CELL, "%s", target->engine ? target->engine : "-");
 	else if (column == NAME)
 		(void)snprintf(buf, CELL, "%s%s", place->branch, target->name);
+	else if (column == IMAGE)
+		(void)snprintf(buf, CELL, "%s", target->image ? target->image : "-");
 	else if (column == ID)
 		(void)snprintf(buf, CELL, "%s", target->id ? target->id : "-");
 	else if (column == PID)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/list_engine.h"
+#include "engine/cgroup_name.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -49,7 +49,7 @@ static bool is_hex_id(struct span span)
 	return true;
 }
 
-static bool found(struct cgroup_engine *ret, const char *engine, struct span id)
+static bool found(struct cgroup_name *ret, const char *engine, struct span id)
 {
 	int length = (int)(id.length < sizeof(ret->id) ? id.length : sizeof(ret->id) - 1);
 
@@ -69,7 +69,7 @@ static const struct {
 };
 
 /* "docker-ID.scope", "libpod-ID", and "SLICE:cri-containerd:ID" of a runtime that was told wrongly. */
-static bool by_driver(struct span part, struct cgroup_engine *ret)
+static bool by_driver(struct span part, struct cgroup_name *ret)
 {
 	const char *colon = memrchr(part.at, ':', part.length);
 
@@ -96,7 +96,7 @@ static bool by_driver(struct span part, struct cgroup_engine *ret)
 
 /* "/docker/ID", "/kubepods/burstable/podUID/ID", or an id of anybody's. */
 static bool by_digits(struct span part, struct span parent, const char *path,
-		      struct cgroup_engine *ret)
+		      struct cgroup_name *ret)
 {
 	static const char kubepods[] = "/kubepods";
 	size_t before = (size_t)(part.at - path);
@@ -109,7 +109,7 @@ static bool by_digits(struct span part, struct span parent, const char *path,
 }
 
 /* systemd writes what a unit's name can't hold as \xNN: systemd-escape(1). */
-static bool found_escaped(struct cgroup_engine *ret, const char *engine, struct span id)
+static bool found_escaped(struct cgroup_name *ret, const char *engine, struct span id)
 {
 	size_t n = 0;
 
@@ -129,7 +129,7 @@ static bool found_escaped(struct cgroup_engine *ret, const char *engine, struct 
 	return true;
 }
 
-static bool by_name(struct span part, struct span parent, struct cgroup_engine *ret)
+static bool by_name(struct span part, struct span parent, struct cgroup_name *ret)
 {
 	struct span name = part;
 
@@ -165,7 +165,7 @@ static size_t parent_end(const char *path, struct span part)
 	return part.at > path ? (size_t)(part.at - path) - 1 : 0;
 }
 
-bool cgroup_engine_find(const char *path, size_t length, struct cgroup_engine *ret)
+bool cgroup_name_find(const char *path, size_t length, struct cgroup_name *ret)
 {
 	for (size_t end = length; end > 0;) {
 		struct span part = component(path, end);

@@ -8,16 +8,27 @@
 #include "base/format.h"
 
 const struct engine *const engines[] = {
-	&engine_pid, &engine_pidfile, &engine_comm, &engine_cgroup, NULL,
+	&engine_pid,	    &engine_pidfile, &engine_comm, &engine_cgroup, &engine_k8s,
+	&engine_docker,	    &engine_podman,  &engine_cri,  &engine_lxc,	   &engine_machine,
+	&engine_containerd, &engine_oci,     &engine_unit, NULL,
 };
 
-const struct engine *engine_find(const char *scheme, size_t length)
+const struct engine *engine_by_scheme(const char *scheme, size_t length)
 {
 	for (size_t i = 0; engines[i]; i++)
 		if (strlen(engines[i]->scheme) == length &&
 		    memcmp(engines[i]->scheme, scheme, length) == 0)
 			return engines[i];
 	return NULL;
+}
+
+size_t engine_rank(const char *scheme)
+{
+	size_t i = 0;
+
+	while (engines[i] && strcmp(engines[i]->scheme, scheme) != 0)
+		i++;
+	return i;
 }
 
 void matches_add(struct matches *matches, pid_t pid)

@@ -31,6 +31,23 @@ extern "C" {
  */
 int json_parse(const char *text, size_t size, json_t **ret, struct cj_error *err);
 
+/*
+ * The same for what may hold "\u0000" in a text: that ends it. A label with one must not hide the
+ * container that it's on.
+ */
+int json_parse_lenient(const char *text, size_t size, json_t **ret, struct cj_error *err);
+
+/*
+ * Parses a list of objects, one after the other, so that a long one costs little memory. `visit`
+ * borrows each one; what it returns but 0 ends it, and is returned.
+ *
+ *	EFBIG	an object of more than JSON_TEXT_MAX bytes
+ *	EINVAL	not JSON, not a list, or there is something else in it
+ */
+typedef int json_visit(const json_t *object, void *data);
+int json_parse_list(const char *text, size_t size, json_visit *visit, void *data,
+		    struct cj_error *err);
+
 /* The value of an integer, -1 being 2^64 - 1. EINVAL: not an integer, or not there. */
 int json_u64(const json_t *value, uint64_t *ret);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a runtime keeps in a container's directory: the init process, and where config.json lies.
- * Not here: where those directories are, and whether the record is still true (bundle.c).
+ * What runtimes keep on disk of their containers: where the records lie, and what they say of the init
+ * process, the bundle and config.json.
+ * Not here: whether a record is still true (verify.c, bundle.c, oci.c).
  */
 #pragma once
 
@@ -12,24 +13,31 @@
 
 #include <conjoin/error.h>
 
-#include "lib/bundle.h"
+#include "base/io.h"
+#include "engine/source.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum bundle_layout {
-	BUNDLE_RUNC,	   /* state.json, which names the bundle */
-	BUNDLE_CRUN,	   /* status, which names the bundle; a copy of config.json */
-	BUNDLE_CONTAINERD, /* init.pid; it's the bundle itself */
-	BUNDLE_PODMAN,	   /* userdata/pidfile; the bundle is there, or where images are stored */
+enum state_layout {
+	STATE_RUNC,	  /* state.json, which names the bundle */
+	STATE_CRUN,	  /* status, which names the bundle; a copy of config.json */
+	STATE_CONTAINERD, /* init.pid; it's the bundle itself */
+	STATE_PODMAN,	  /* userdata/pidfile; the bundle is there, or where images are stored */
 };
 
-struct bundle_state {
+struct state {
+	enum state_layout layout;
+	uid_t owner;	/* 0, or whose runtime directory the record lies in */
 	pid_t pid;	/* of the container's init process, as recorded */
 	uint64_t start; /* its start time, field 22 of stat */
 	bool has_start;
+	/* The process waits for `runc start` to execute the container's command. STATE_RUNC, STATE_CRUN */
+	bool created;
 	char id[NAME_MAX + 1];
+	char directory[PATH_MAX]; /* the record's own is DIRECTORY/ID */
+	char bundle[PATH_MAX];	  /* "" where it isn't told */
 	char config[2][PATH_MAX]; /* config.json, or there; "" for none */
 };
 
@@ -37,19 +45,79 @@ struct bundle_state {
  * May this be a container's id? It becomes part of a path: letters, digits and "_+.-", not "." or
  * "..", not longer than a file name.
  */
-bool bundle_id_is_valid(const char *id);
-
-/* Reads the record in `directory`/`id`. `root` goes before paths that stand in it. */
-int bundle_state_read(enum bundle_layout layout, const char *root, const char *directory,
-		      const char *id, struct bundle_state *ret);
+bool container_id_is_valid(const char *id);
 
 /*
- * Reads config.json.
+ * Reads a regular file of an engine: nothing that blocks, and nothing at the other end of a link.
+ *
+ *	EFBIG	more than `limit` bytes
+ *	EINVAL	no regular file
+ */
+int state_read_file(const char *path, size_t limit, struct bytes *ret);
+
+/* Reads the record in `directory`/`id`. `root` goes before paths that stand in it. */
+int state_read(enum state_layout layout, const char *root, const char *directory, const char *id,
+	       struct state *ret);
+
+/*
+ * Reads config.json, and tells where it lies. That of another user's container is read in a way that
+ * can't hang.
  *
  *	ENODATA	there is none any more
  */
-int bundle_state_take_config(const struct bundle_state *state, struct bundle *ret,
-			     struct cj_error *err);
+int state_read_config(const struct state *state, struct bytes *ret, char ret_path[PATH_MAX],
+		      struct cj_error *err);
+
+/* A user whose runtime directory is searched, too. It's opened when it's needed. */
+struct state_user {
+	uid_t uid;
+	int fd;
+	bool tried;
+};
+
+#define STATE_USER_INIT {.fd = -EBADF}
+
+/* All of users_list(), owned: state_users_done(). ENOMEM */
+int state_users_new(const struct engine_request *request, struct state_user **ret, size_t *ret_n);
+void state_users_done(struct state_user *users, size_t n); /* what they hold, not the array */
+
+#define STATE_BIT(layout) (1U << (layout))
+#define STATE_ANY_LAYOUT (~0U)
+
+/* Whose records are wanted. */
+struct state_query {
+	const struct engine_request *request; /* its root counts, and options->runtime_dir */
+	struct state_user *users;	      /* beside the system's; NULL: nobody */
+	size_t n_users;
+	unsigned int layouts; /* STATE_BIT()s */
+	const char *id; /* that one: directories are read only where places are nested; NULL: all */
+	const char *prefix; /* of all those that begin with it; NULL: any */
+
+	/* Set by states_visit(), not cleared: there is a directory of records; why something couldn't be
+	 * read (errno), and what. */
+	bool present;
+	int unreadable;
+	char unreadable_path[PATH_MAX];
+};
+
+#define STATE_QUERY_INIT {.layouts = STATE_ANY_LAYOUT}
+
+/* 0 goes on, anything else ends the visit. */
+typedef int (*state_fn)(const struct state *state, void *data);
+
+/*
+ * Calls back with every record that is wanted, and returns what ended the visit, or 0. What isn't there
+ * or is no record is passed over; what can't be read is told by the query. Links are never followed, and
+ * a user's directory can't make it wait. At most 16384 directories are looked at.
+ */
+int states_visit(struct state_query *query, state_fn fn, void *data);
+
+/*
+ * The first record of query->id that names process `pid` (0: any).
+ *
+ *	ENOENT	there is none
+ */
+int state_find(struct state_query *query, pid_t pid, struct state *ret);
 
 #ifdef __cplusplus
 }

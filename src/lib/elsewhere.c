@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "lib/container_file.h"
+#include "sys/container_file.h"
 
 /* The target's PATH is its own word: bounded. */
 enum { PLACES_MAX = 512 };

@@ -10,9 +10,9 @@
 #include "base/cleanup.h"
 #include "base/format.h"
 #include "lib/bundle.h"
-#include "lib/container_file.h"
 #include "lib/seccomp_profile.h"
 #include "lib/target.h"
+#include "sys/container_file.h"
 
 enum { ACCOUNTS_LIMIT = 4 << 20, MOUNTINFO_MAX = 4 << 20, SECCOMP_MODE_FILTERED = 2 };
 
@@ -202,8 +202,20 @@ static int find_bundle(const struct pidref *ref, const struct facts *facts, stru
 	return bundle_find(&query, ret, NULL);
 }
 
+/* Where runtimes keep theirs; else where the engine says. What a user's engine says isn't read. */
+static int look_for_bundle(const struct cj_target *target, const struct facts *facts,
+			   struct bundle *ret)
+{
+	const struct container *container = &target->container;
+	int r = find_bundle(&target->ref, facts, ret);
+
+	if (r == -ENODATA && container->bundle && container->owner == 0)
+		r = read_bundle_at(container->bundle, ret, NULL);
+	return r == -ENOENT ? -ENODATA : r;
+}
+
 /* What `auto` means: the filter of the target's bundle, if it has a filter; never by ptrace. */
-static int filter_of_bundle(const struct pidref *ref, const struct cj_exec_options *options,
+static int filter_of_bundle(const struct cj_target *target, const struct cj_exec_options *options,
 			    struct facts *facts, struct cj_error *err)
 {
 	_cleanup_(bundle_done) struct bundle bundle = BUNDLE_INIT;
@@ -213,7 +225,7 @@ static int filter_of_bundle(const struct pidref *ref, const struct cj_exec_optio
 	if (facts->target.status.seccomp != SECCOMP_MODE_FILTERED)
 		return 0;
 	r = options->bundle ? read_bundle_at(options->bundle, &bundle, err)
-			    : find_bundle(ref, facts, &bundle);
+			    : look_for_bundle(target, facts, &bundle);
 	if (r == -ENODATA) {
 		(void)format_safe(facts->seccomp_missing, sizeof(facts->seccomp_missing),
 				  "no OCI bundle of it was found");
@@ -232,7 +244,7 @@ static int filter_of_bundle(const struct pidref *ref, const struct cj_exec_optio
 	return 0;
 }
 
-static int read_seccomp(const struct pidref *ref, const struct cj_exec_options *options,
+static int read_seccomp(const struct cj_target *target, const struct cj_exec_options *options,
 			struct facts *facts, struct cj_error *err)
 {
 	const char *how = options->seccomp	? options->seccomp
@@ -242,7 +254,7 @@ static int read_seccomp(const struct pidref *ref, const struct cj_exec_options *
 	int r;
 
 	if (strcmp(how, "auto") == 0)
-		r = filter_of_bundle(ref, options, facts, err);
+		r = filter_of_bundle(target, options, facts, err);
 	else if (strcmp(how, "off") == 0 || strcmp(how, "copy") == 0)
 		return 0;
 	else
@@ -310,7 +322,7 @@ int facts_gather(const struct cj_target *target, const struct cj_exec_options *o
 	if (r == 0)
 		r = read_accounts(options, facts.view.kind, &facts, err);
 	if (r == 0 && wants_seccomp(options, debug))
-		r = read_seccomp(ref, options, &facts, err);
+		r = read_seccomp(target, options, &facts, err);
 	if (r < 0)
 		return r;
 	*ret = facts;

@@ -15,8 +15,8 @@
 
 #include "base/cleanup.h"
 #include "base/format.h"
+#include "engine/cgroup_name.h"
 #include "lib/inspect_view.h"
-#include "lib/list_engine.h"
 #include "lib/rootfs.h"
 #include "lib/target.h"
 #include "sys/cgroup_usage.h"
@@ -59,16 +59,47 @@ static void started_item(struct cj_inspection *to, const struct view *view)
 /* As far as the names of its cgroups tell. */
 static void engine_items(struct cj_inspection *to, const struct view *view)
 {
-	struct cgroup_engine found;
+	struct cgroup_name found;
 
+	if (view->container)
+		return; /* it has a section of its own */
 	for (size_t i = 0; i < view->is.cgroups.n; i++) {
 		const char *path = view->is.cgroups.entries[i].path;
 
-		if (!cgroup_engine_find(path, strlen(path), &found) || !found.engine)
+		if (!cgroup_name_find(path, strlen(path), &found) || !found.engine)
 			continue;
 		item_text(to, "engine", found.engine);
 		item_text(to, "id", found.id);
 		return;
+	}
+}
+
+/* What the engine tells that the target was named by. */
+static void add_container(struct cj_inspection *to, const struct cj_container *container)
+{
+	const char *const *label = container->labels;
+
+	items_of(to, "container", "");
+	items_not_compared(to);
+	item_text(to, "engine", container->engine);
+	if (container->id)
+		item_text(to, "id", container->id);
+	if (container->name)
+		item_text(to, "name", container->name);
+	if (container->image)
+		item_text(to, "image", container->image);
+	if (container->bundle)
+		item_text(to, "bundle", container->bundle);
+	item_text(to, "state", container->state);
+	items_of(to, "container", "labels");
+	items_not_compared(to);
+	for (; label && *label; label++) {
+		const char *equals = strchr(*label, '=');
+		_cleanup_free_ char *key = equals ? strndup(*label, (size_t)(equals - *label))
+						  : NULL;
+
+		if (key)
+			item_text(to, items_copy(to, key), equals + 1);
 	}
 }
 
@@ -308,6 +339,8 @@ static int look(struct view *view, struct cj_error *err)
 static void add_all(struct cj_inspection *to, const struct view *view, bool environment)
 {
 	add_process(to, view);
+	if (view->container)
+		add_container(to, view->container);
 	add_namespaces(to, view);
 	add_user(to, view);
 	add_cgroups(to, view);
@@ -322,7 +355,8 @@ int cj_inspect(const struct cj_target *target, const struct cj_inspect_options *
 {
 	_cleanup_(view_done) struct view view = {.ref = &target->ref,
 						 .is = IDENTITY_INIT,
-						 .ours = IDENTITY_INIT};
+						 .ours = IDENTITY_INIT,
+						 .container = cj_target_container(target)};
 	struct cj_inspection *inspection = calloc(1, sizeof(*inspection));
 	int r = inspection ? look(&view, err) : cj_fail(err, ENOMEM, "inspect");
 

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <conjoin/engine.h>
+
 #include "lib/identity.h"
 #include "lib/items.h"
 #include "sys/pidref.h"
@@ -14,6 +16,7 @@ struct view {
 	struct identity is, ours;
 	struct cgroup_mounts mounts;
 	int unread_mounts;
+	const struct cj_container *container; /* NULL: no engine named it */
 };
 
 /* Credentials, capabilities, limits, scheduling, attributes. inspect_properties.c */

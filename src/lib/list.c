@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "lib/list_state.h"
+#include "engine/find.h"
+#include "lib/list_name.h"
+#include "lib/options.h"
 #include "sys/proc.h"
 
 static void context_done(struct list_context *context)
@@ -125,15 +127,32 @@ static void set_pointers(struct list_row *row)
 	target->special = row->special;
 	target->handle = row->handle;
 	target->id = row->engine_id;
+	target->image = row->told.image;
+	target->bundle = row->told.bundle;
+	target->labels = (const char *const *)row->told.labels;
+	target->engines = row->known;
 	target->name = target->host ? "host" : row->engine_name ? row->engine_name : row->comm;
+}
+
+static int ask_engines(const struct cj_engine_options *options, struct containers *ret,
+		       struct cj_error *err)
+{
+	struct cj_engine_options own = CJ_ENGINE_OPTIONS_INIT;
+	int r = options ? options_take(options, &own, sizeof(own), "engine options", err) : 0;
+
+	return r < 0 ? r : engines_list(&own, ret, err);
 }
 
 static int read_all(struct list_context *context, struct list_holders *holders,
 		    struct cj_list *list, struct cj_error *err)
 {
+	_cleanup_(containers_done) struct containers containers = CONTAINERS_INIT;
 	struct timespec now;
 	int r = context_init(context, holders, err);
 
+	/* Names first: what starts meanwhile has none, but what is named is there. */
+	if (r == 0)
+		r = ask_engines(context->options->engines, &containers, err);
 	if (r == 0)
 		r = look_at_all(context, holders, list, err);
 	if (r < 0)
@@ -144,7 +163,7 @@ static int read_all(struct list_context *context, struct list_holders *holders,
 	r = list_group_resolve(&context->group,
 			       context->options->all ? LIST_WITH_HOST : LIST_WITHOUT_HOST);
 	if (r == 0)
-		r = list_state_name(&context->group);
+		r = list_name_targets(&context->group, &containers);
 	if (r == 0)
 		r = read_rows(context, list);
 	if (r == 0 && context->options->all)

@@ -19,6 +19,8 @@ enum { LIST_SPECIAL_MAX = 8 };
 struct list_row {
 	struct cj_list_target target;
 	char *engine_id, *engine_name;
+	struct container told;
+	const char *known[LIST_KNOWN_MAX + 1];
 	char comm[64], handle[48];
 	uint64_t start;
 	char special_text[LIST_SPECIAL_MAX][64];

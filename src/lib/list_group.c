@@ -262,6 +262,7 @@ void list_group_done(struct list_group *group)
 		free(group->targets[i].id);
 		free(group->targets[i].name);
 		free(group->targets[i].place);
+		container_done(&group->targets[i].told);
 	}
 	free(group->processes);
 	free(group->cells);

@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include "engine/container.h"
 #include "lib/map.h"
 #include "sys/scan.h"
 
@@ -48,12 +49,17 @@ struct list_pidns {
 	size_t init;	 /* index of the process, or MAP_NONE */
 };
 
+enum { LIST_KNOWN_MAX = 8 };
+
 struct list_group_target {
-	const char *engine; /* NULL: unknown */
-	char *id, *name;    /* owned; NULL: none */
-	char *place;	    /* "HIERARCHY:PATH", its own cgroup; NULL: it has none; owned */
-	bool container;	    /* by rule 1 or 2 */
-	bool host;	    /* all that isn't in a target */
+	const char *engine;    /* NULL: unknown */
+	char *id, *name;       /* owned; NULL: none */
+	char *place;	       /* "HIERARCHY:PATH", its own cgroup; NULL: it has none; owned */
+	bool container;	       /* by rule 1 or 2 */
+	bool host;	       /* all that isn't in a target */
+	struct container told; /* by the engine that names it; no scheme: none does */
+	const char *known[LIST_KNOWN_MAX]; /* schemes of engines that know it */
+	size_t n_known;
 	size_t processes;
 	size_t first; /* index of the process that stands for it, MAP_NONE: none is left */
 };

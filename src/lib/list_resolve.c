@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "lib/list_engine.h"
+#include "engine/cgroup_name.h"
 #include "lib/list_group.h"
 
 /* One line of /proc/PID/cgroup behind its number: "HIERARCHY:PATH". */
@@ -65,11 +65,11 @@ static void classify(struct list_cell *cell, enum clue how)
 	cell->recognised = false;
 	cell->key = NULL;
 	while (next_line(&text, &line)) {
-		struct cgroup_engine engine;
+		struct cgroup_name engine;
 
 		if (rank(&line) >= best)
 			continue;
-		if (how == BY_PATTERN && cgroup_engine_find(line.path, line.path_length, &engine)) {
+		if (how == BY_PATTERN && cgroup_name_find(line.path, line.path_length, &engine)) {
 			cell->key_size = (size_t)(line.path - line.at) + engine.length;
 			cell->recognised = true;
 		} else if (how == BY_PLACE && line.path_length > 1) {
@@ -139,11 +139,11 @@ static const char *path_of(const char *place)
 /* What the place tells: an engine's container, or a service with processes of its own only. */
 static int name_target(struct list_group_target *target)
 {
-	struct cgroup_engine engine = {.engine = NULL};
+	struct cgroup_name engine = {.engine = NULL};
 	const char *path = path_of(target->place);
 	size_t length = strlen(path), unit = cgroup_unit_length(path, length);
 
-	if (cgroup_engine_find(path, length, &engine) && engine.length == length) {
+	if (cgroup_name_find(path, length, &engine) && engine.length == length) {
 		target->engine = engine.engine;
 		target->id = strdup(engine.id);
 		target->name = strdup(engine.name);

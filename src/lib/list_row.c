@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "engine/cgroup_name.h"
 #include "lib/list.h"
-#include "lib/list_engine.h"
 #include "sys/cgroup_usage.h"
 #include "sys/pidref.h"
 #include "sys/proc.h"
@@ -95,13 +95,13 @@ static void cut_path(const struct list_group_target *target, struct cgroup_entry
 	size_t length = strlen(entry->path), n = strlen("/init.scope");
 	const char *path = strchr(target->place, ':') + 1;
 	size_t hierarchy = (size_t)(path - target->place) - 1;
-	struct cgroup_engine engine;
+	struct cgroup_name engine;
 
 	if (strlen(entry->controllers) == hierarchy &&
 	    memcmp(entry->controllers, target->place, hierarchy) == 0 &&
 	    strncmp(entry->path, path, strlen(path)) == 0)
 		entry->path[strlen(path)] = '\0';
-	else if (cgroup_engine_find(entry->path, length, &engine))
+	else if (cgroup_name_find(entry->path, length, &engine))
 		entry->path[engine.length] = '\0';
 	else if (length > n && strcmp(entry->path + length - n, "/init.scope") == 0)
 		entry->path[length - n] = '\0';
@@ -194,7 +194,7 @@ static int copy(char **ret, const char *text)
 	return text && !*ret ? -ENOMEM : 0;
 }
 
-static int fill(struct list_context *context, const struct list_group_target *target,
+static int fill(struct list_context *context, struct list_group_target *target,
 		const struct proc_status *status, struct list_row *row)
 {
 	const struct list_process *first = &context->group.processes[target->first];
@@ -217,6 +217,9 @@ static int fill(struct list_context *context, const struct list_group_target *ta
 	}
 	if (copy(&row->engine_id, target->id) < 0 || copy(&row->engine_name, target->name) < 0)
 		return -ENOMEM;
+	memcpy(row->known, target->known, sizeof(target->known));
+	row->told = target->told;
+	target->told = (struct container){.scheme = NULL};
 	if (target->host)
 		return 0;
 	tell_namespaces(row, target->container);
@@ -247,6 +250,7 @@ int list_row_read(struct list_context *context, size_t i, struct list_row *ret)
 			return r;
 		*ret = row;
 		row.engine_id = row.engine_name = NULL;
+		row.told = (struct container){.scheme = NULL};
 		return 1;
 	}
 	return 0;
@@ -276,5 +280,6 @@ void list_row_done(struct list_row *row)
 {
 	free(row->engine_id);
 	free(row->engine_name);
+	container_done(&row->told);
 	row->engine_id = row->engine_name = NULL;
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "engine/cgroup_name.h"
 #include "lib/accounts.h"
-#include "lib/list_engine.h"
 #include "lib/plan.h"
 #include "lib/target.h"
 
@@ -119,11 +119,14 @@ static const char *plain_text(struct planning *p, const char *text)
 static const char *target_name(struct planning *p)
 {
 	const struct cgroup_list *list = &p->facts->target.cgroups;
-	struct cgroup_engine found;
+	const struct cj_target *target = p->plan->target;
+	struct cgroup_name found;
 
+	if (target && target->container.name)
+		return plain_text(p, target->container.name);
 	for (size_t i = 0; i < list->n; i++)
-		if (cgroup_engine_find(list->entries[i].path, strlen(list->entries[i].path),
-				       &found) &&
+		if (cgroup_name_find(list->entries[i].path, strlen(list->entries[i].path),
+				     &found) &&
 		    found.name[0])
 			return plain_text(p, found.name);
 	return plain_text(p, p->facts->target.status.comm);

@@ -17,7 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "lib/json.h"
+#include "engine/json.h"
 #include "lib/seccomp_join.h"
 #include "lib/seccomp_rule.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
-#include "lib/json.h"
+#include "engine/json.h"
 #include "sys/capabilities.h"
 
 enum { CALL_ARGS = 6, ERRNO_MAX = 0xffff, ERRNO_NAMES = 256 };

@@ -9,7 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/format.h"
 #include "engine/engine.h"
+#include "engine/find.h"
+#include "lib/options.h"
 #include "sys/proc.h"
 
 /* A bare number, or a handle, is a process; every other word without a scheme is a name. */
@@ -21,38 +24,77 @@ static bool is_process(const char *text)
 	return digits > 0 && (!text[digits] || handle_parse(text, &handle) == 0);
 }
 
-static int no_such_name(const char *text, struct cj_error *err)
+static int unknown_scheme(const char *text, struct cj_error *err)
 {
-	cj_hint(err, "a PID, or one of pid: pidfile: comm: cgroup:");
-	return cj_fail(err, ESRCH, "find \"%s\", which is no PID, and no engine here has that name",
-		       text);
+	char schemes[160];
+	size_t n = 0;
+
+	for (size_t i = 0; engines[i]; i++)
+		n += format_safe(schemes + n, sizeof(schemes) - n, " %s:", engines[i]->scheme);
+	cj_hint(err, "there are%s", schemes);
+	return cj_fail(err, EINVAL, "find \"%s\", whose scheme is unknown", text);
 }
 
-static int find(const char *text, struct pidref *ret, struct cj_error *err)
+static int find_in_engines(const struct engine *engine, const char *ref,
+			   const struct cj_engine_options *options, struct cj_target *target,
+			   struct cj_error *err)
 {
-	const char *colon = strchr(text, ':');
+	bool of_a_pod = options->pod_namespace || options->container;
+
+	if (!engine && of_a_pod)
+		engine = &engine_k8s;
+	if (of_a_pod && engine != &engine_k8s)
+		return cj_fail(err, EINVAL,
+			       "find %s by a namespace or container, which only pods (k8s:) have",
+			       target->text);
+	return engines_find(engine, ref, options, &target->ref, &target->container, err);
+}
+
+static int find(struct cj_target *target, const struct cj_engine_options *options,
+		struct cj_error *err)
+{
+	const char *text = target->text, *colon = strchr(text, ':');
 	const struct engine *engine;
 
 	if (is_process(text))
-		return engine_pid.find(text, ret, err);
+		return engine_pid.find(text, &target->ref, err);
 	if (strcmp(text, "self") == 0)
-		return pidref_open(getpid(), ret, err);
+		return pidref_open(getpid(), &target->ref, err);
 	if (!colon)
-		return no_such_name(text, err);
-	engine = engine_find(text, (size_t)(colon - text));
-	if (!engine) {
-		cj_hint(err, "there are pid: pidfile: comm: cgroup:");
-		return cj_fail(err, EINVAL, "find \"%s\", whose scheme is unknown", text);
-	}
-	return engine->find(colon + 1, ret, err);
+		return find_in_engines(NULL, text, options, target, err);
+	engine = engine_by_scheme(text, (size_t)(colon - text));
+	if (!engine)
+		return unknown_scheme(text, err);
+	return engine->find ? engine->find(colon + 1, &target->ref, err)
+			    : find_in_engines(engine, colon + 1, options, target, err);
 }
 
-static int open_target(const char *text, bool may_have_ended, struct cj_target **ret,
-		       struct cj_error *err)
+static void tell(struct cj_target *target)
 {
-	struct cj_target *target;
-	int r;
+	const struct container *container = &target->container;
 
+	target->told = (struct cj_container){
+		.engine = container->scheme,
+		.id = container->id,
+		.name = container->name,
+		.image = container->image,
+		.bundle = container->bundle,
+		.labels = (const char *const *)container->labels,
+		.state = container_state_name(container->state),
+	};
+}
+
+enum target_life { TARGET_ALIVE, TARGET_ANY };
+
+static int open_target(const char *text, const struct cj_engine_options *options,
+		       enum target_life life, struct cj_target **ret, struct cj_error *err)
+{
+	struct cj_engine_options own = CJ_ENGINE_OPTIONS_INIT;
+	struct cj_target *target;
+	int r = options ? options_take(options, &own, sizeof(own), "engine options", err) : 0;
+
+	if (r < 0)
+		return r;
 	if (!text[0])
 		return cj_fail(err, EINVAL, "find \"\", which names no target");
 	target = calloc(1, sizeof(*target));
@@ -60,8 +102,8 @@ static int open_target(const char *text, bool may_have_ended, struct cj_target *
 		return cj_fail(err, ENOMEM, "find %s", text);
 	target->ref = (struct pidref)PIDREF_INIT;
 	target->text = strdup(text);
-	r = target->text ? find(text, &target->ref, err) : cj_fail(err, ENOMEM, "find %s", text);
-	if (r == 0 && !may_have_ended && pidref_verify(&target->ref) < 0)
+	r = target->text ? find(target, &own, err) : cj_fail(err, ENOMEM, "find %s", text);
+	if (r == 0 && life == TARGET_ALIVE && pidref_verify(&target->ref) < 0)
 		r = cj_fail(err, ESRCH, "enter process %d, which has ended (it's a zombie)",
 			    target->ref.pid);
 	if (r == -ESRCH && is_process(text))
@@ -70,18 +112,25 @@ static int open_target(const char *text, bool may_have_ended, struct cj_target *
 		cj_target_free(target);
 		return r;
 	}
+	tell(target);
 	*ret = target;
 	return 0;
 }
 
 int cj_target_open(const char *text, struct cj_target **ret, struct cj_error *err)
 {
-	return open_target(text, false, ret, err);
+	return open_target(text, NULL, TARGET_ALIVE, ret, err);
+}
+
+int cj_target_find(const char *text, const struct cj_engine_options *options,
+		   struct cj_target **ret, struct cj_error *err)
+{
+	return open_target(text, options, TARGET_ALIVE, ret, err);
 }
 
 int cj_target_open_ended(const char *text, struct cj_target **ret, struct cj_error *err)
 {
-	return open_target(text, true, ret, err);
+	return open_target(text, NULL, TARGET_ANY, ret, err);
 }
 
 int target_check_kind(const struct cj_target *target, struct cj_error *err)
@@ -116,6 +165,7 @@ void cj_target_free(struct cj_target *target)
 	if (!target)
 		return;
 	pidref_done(&target->ref);
+	container_done(&target->container);
 	free(target->text);
 	free(target);
 }
@@ -123,6 +173,11 @@ void cj_target_free(struct cj_target *target)
 const char *cj_target_text(const struct cj_target *target)
 {
 	return target->text;
+}
+
+const struct cj_container *cj_target_container(const struct cj_target *target)
+{
+	return target->told.engine ? &target->told : NULL;
 }
 
 pid_t cj_target_pid(const struct cj_target *target)

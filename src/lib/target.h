@@ -6,11 +6,15 @@
 
 #include <conjoin/target.h>
 
+#include "engine/container.h"
 #include "sys/pidref.h"
 
 struct cj_target {
 	struct pidref ref;
 	char *text; /* as the user wrote it */
+	struct container
+		container; /* what an engine told; without a scheme: it was named otherwise */
+	struct cj_container told; /* the same, for others */
 };
 
 /* EINVAL with the words for it where the target is a kernel thread. Nobody waits for one, or enters it. */

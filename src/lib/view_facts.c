@@ -8,9 +8,9 @@
 #include <sys/prctl.h>
 
 #include "base/cleanup.h"
-#include "lib/container_file.h"
 #include "lib/plan.h"
 #include "lib/target.h"
+#include "sys/container_file.h"
 #include "sys/mountinfo.h"
 #include "sys/pidns.h"
 

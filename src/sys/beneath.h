@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Files of a container, opened from outside: only beneath its root, whatever it put in the way.
- * Not here: file systems that never answer (lib/container_file.h).
+ * Not here: file systems that never answer (sys/container_file.h).
  */
 #pragma once
 

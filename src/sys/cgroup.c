@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "sys/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/format.h"
@@ -213,6 +217,123 @@ static bool is_covered(const struct cgroup_mounts *mounts, size_t i)
 	return false;
 }
 
+/* How many "/.." a path begins with, and what follows them. */
+static size_t count_parents(const char *path, const char **ret_rest)
+{
+	size_t n = 0;
+
+	for (; strncmp(path, "/..", 3) == 0 && (path[3] == '/' || !path[3]); path += 3)
+		n++;
+	*ret_rest = path;
+	return n;
+}
+
+/* Our own cgroup namespace's root, looked for from above. */
+struct own_place {
+	ino_t inode;	      /* 0: unknown, and then it's where we are */
+	char below[PATH_MAX]; /* where we are, beneath it: "/x/cgroup.procs" */
+	unsigned int left;    /* entries that are still looked at */
+};
+
+enum { SEARCH_MAX = 65536 };
+
+static bool holds_us(const char *path, const struct own_place *place)
+{
+	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
+	_cleanup_fd_ int fd = -EBADF;
+	char procs[2 * PATH_MAX], line[24];
+	size_t length;
+
+	(void)snprintf(procs, sizeof(procs), "%s%s", path, place->below);
+	fd = open(procs, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || io_read_all(fd, FILE_LIMIT, &text) < 0)
+		return false;
+	(void)snprintf(line, sizeof(line), "%d\n", getpid());
+	length = strlen(line);
+	for (const char *at = text.data; (at = strstr(at, line)); at += length)
+		if (at == text.data || at[-1] == '\n')
+			return true;
+	return false;
+}
+
+static bool is_ours(const char *path, const struct dirent *entry, const struct own_place *place)
+{
+	return place->inode ? entry->d_ino == place->inode : holds_us(path, place);
+}
+
+/* It's `depth` levels below the directory `path`, of PATH_MAX bytes: 0 with its path there, or -ENOENT. */
+static int find_own_place(char *path, size_t depth, struct own_place *place)
+{
+	_cleanup_dir_ DIR *dir = opendir(path);
+	size_t length = strlen(path);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)) && place->left > 0) {
+		place->left--;
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
+		    snprintf(path + length, PATH_MAX - length, "/%s", entry->d_name) <
+			    (int)(PATH_MAX - length) &&
+		    (depth == 1 ? is_ours(path, entry, place)
+				: find_own_place(path, depth - 1, place) == 0))
+			return 0;
+		path[length] = '\0';
+	}
+	return -ENOENT;
+}
+
+/* By the inode, where it's mounted itself. */
+static int own_place_init(const struct cgroup_mounts *mounts, const struct cgroup_entry *entry,
+			  struct own_place *ret)
+{
+	_cleanup_(cgroup_list_done) struct cgroup_list list = CGROUP_LIST_INIT;
+	_cleanup_fd_ int own = -EBADF;
+	const struct cgroup_entry *ours;
+	struct stat st;
+	int r;
+
+	*ret = (struct own_place){.left = SEARCH_MAX};
+	for (size_t i = 0; i < mounts->n && ret->inode == 0; i++)
+		if (same_hierarchy(&mounts->mounts[i], entry) &&
+		    strcmp(mounts->mounts[i].root, "/") == 0 && !is_covered(mounts, i) &&
+		    stat(mounts->mounts[i].point, &st) == 0)
+			ret->inode = st.st_ino;
+	if (ret->inode)
+		return 0;
+	r = proc_open(0, &own, NULL);
+	if (r == 0)
+		r = cgroup_list_read(own, &list);
+	ours = r == 0 ? cgroup_list_find(&list, entry) : NULL;
+	if (!ours || has_parent_component(ours->path))
+		return -ENOENT;
+	(void)snprintf(ret->below, sizeof(ret->below), "%s/cgroup.procs",
+		       strcmp(ours->path, "/") == 0 ? "" : ours->path);
+	return 0;
+}
+
+/*
+ * "/../ID", seen from a cgroup namespace at /docker/OURS, and a mount of the whole hierarchy, "/../..": between
+ * them is a name that neither tells. So our own place is looked for in the mount.
+ * cgroup_namespaces(7)
+ */
+static int directory_beside(const struct cgroup_mounts *mounts, const struct cgroup_mount *mount,
+			    const struct cgroup_entry *entry, char **ret)
+{
+	const char *rest, *mount_rest;
+	size_t up = count_parents(entry->path, &rest);
+	size_t depth = count_parents(mount->root, &mount_rest);
+	struct own_place place;
+	char path[PATH_MAX];
+
+	if (*mount_rest || depth == 0 || up >= depth || has_parent_component(rest) ||
+	    own_place_init(mounts, entry, &place) < 0 ||
+	    snprintf(path, sizeof(path), "%s", mount->point) >= (int)sizeof(path) ||
+	    find_own_place(path, depth, &place) < 0)
+		return -ENOENT;
+	for (; up > 0; up--)
+		*strrchr(path, '/') = '\0';
+	return asprintf(ret, "%s%s", path, strcmp(rest, "/") == 0 ? "" : rest) < 0 ? -ENOMEM : 0;
+}
+
 int cgroup_directory(const struct cgroup_mounts *mounts, const struct cgroup_entry *entry,
 		     char **ret)
 {
@@ -229,7 +350,34 @@ int cgroup_directory(const struct cgroup_mounts *mounts, const struct cgroup_ent
 			return asprintf(ret, "%s%s", mount->point, below) < 0 ? -ENOMEM : 0;
 		r = -ENOENT;
 	}
+	for (size_t i = 0; i < mounts->n && r == -ENOENT; i++)
+		if (same_hierarchy(&mounts->mounts[i], entry) && !is_covered(mounts, i))
+			r = directory_beside(mounts, &mounts->mounts[i], entry, ret);
 	return r;
+}
+
+bool cgroup_is_whole(const char *path, bool unified)
+{
+	_cleanup_fd_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statfs fs;
+	struct stat st;
+
+	/* Numbers of kernfs begin with 1 in each hierarchy, and its root comes first. */
+	return fd >= 0 && fstatfs(fd, &fs) == 0 &&
+	       fs.f_type == (unified ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC) &&
+	       fstat(fd, &st) == 0 && st.st_ino == 1;
+}
+
+size_t cgroup_usual_roots(const char *const **ret)
+{
+	static const char *const v2[] = {"/sys/fs/cgroup"};
+	static const char *const hybrid[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"};
+
+	*ret = v2;
+	if (cgroup_is_whole(v2[0], true))
+		return 1;
+	*ret = hybrid;
+	return cgroup_is_whole(hybrid[0], true) && cgroup_is_whole(hybrid[1], false) ? 2 : 0;
 }
 
 /* Something may be mounted over the place that mountinfo named. */

@@ -72,6 +72,18 @@ void cgroup_mounts_done(struct cgroup_mounts *mounts);
 int cgroup_directory(const struct cgroup_mounts *mounts, const struct cgroup_entry *entry,
 		     char **ret);
 
+/*
+ * Is a whole hierarchy to be seen at `path`, of v2 or v1, down from its root? Not one that is cut by a
+ * cgroup namespace, or a part of one that is mounted by itself. Without a look at all mounts.
+ */
+bool cgroup_is_whole(const char *path, bool unified);
+
+/*
+ * Where systemd mounts the hierarchies that it makes units' cgroups in, v2 before v1's name=systemd: how many.
+ * 0: they aren't all there and whole, and mountinfo has to tell.
+ */
+size_t cgroup_usual_roots(const char *const **ret);
+
 /* Opens a cgroup's directory (O_PATH), for clone3(2) and for the calls below. Beneath cgroupfs only. */
 int cgroup_open(const char *directory);
 

@@ -27,12 +27,8 @@ struct cgroup_usage {
 };
 
 /*
- * Adds what the cgroup in `directory` tells to `*usage`: v2 or one v1 hierarchy, whose controllers
- * tell a part each. A file that can't be read leaves its part as it was; nothing fails.
+ * What the cgroups of a list tell: that of v2, and of v1 a part each. Only files of controllers that are in
+ * a hierarchy are opened. What can't be read leaves its part untold; nothing fails.
  */
-void cgroup_usage_add(const char *directory, const struct cgroup_entry *entry,
-		      struct cgroup_usage *usage);
-
-/* Of all hierarchies of a list. */
 void cgroup_usage_read(const struct cgroup_list *list, const struct cgroup_mounts *mounts,
 		       struct cgroup_usage *ret);

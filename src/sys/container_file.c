@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/container_file.h"
+#include "sys/container_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -192,8 +192,8 @@ def test_an_unknown_scheme_is_an_error_that_tells_those_there_are(conjoin):
 
 def test_a_bare_word_that_nobody_knows_is_an_error(conjoin):
     for text in ("web", "selfish", "Self", "123abc", "a" * 5000, "%s%n%x", "."):
-        assert_failed(conjoin.exec(text, "true"), OURS, "no engine here has that name"
-                      if len(text) < 100 else "find", hint="pid:")
+        assert_failed(conjoin.exec(text, "true"), OURS, "which is no PID; asked:"
+                      if len(text) < 100 else "find", hint="conjoin ps")
 
 
 def test_an_empty_target_is_an_error(conjoin):

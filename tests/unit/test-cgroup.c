@@ -354,6 +354,61 @@ static void frozen_is_what_the_kernel_says_and_nothing_else(void **state)
 	assert_false(cgroup_is_frozen(tree->path, false));
 }
 
+/* What mountinfo calls "/" is a root of a hierarchy or of our cgroup namespace, and anything else isn't. */
+static void a_whole_hierarchy_is_told_from_a_part(void **state)
+{
+	_cleanup_(cgroup_mounts_done) struct cgroup_mounts mounts = CGROUP_MOUNTS_INIT;
+	struct tree *tree = *state;
+	_cleanup_fd_ int self = -EBADF;
+
+	assert_int_equal(proc_open(0, &self, NULL), 0);
+	assert_int_equal(cgroup_mounts_read(self, &mounts), 0);
+	for (size_t i = 0; i < mounts.n; i++) {
+		const struct cgroup_mount *mount = &mounts.mounts[i];
+		_cleanup_dir_ DIR *dir = opendir(mount->point);
+		const struct dirent *entry;
+		char path[PATH_MAX];
+
+		if (strcmp(mount->root, "/") != 0)
+			assert_false(cgroup_is_whole(mount->point, mount->unified));
+		assert_false(cgroup_is_whole(mount->point, !mount->unified));
+		while (dir && (entry = readdir(dir))) {
+			if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+				continue;
+			(void)snprintf(path, sizeof(path), "%s/%s", mount->point, entry->d_name);
+			assert_false(cgroup_is_whole(path, mount->unified));
+		}
+	}
+	assert_false(cgroup_is_whole(tree->path, true));
+	assert_false(cgroup_is_whole("/", false));
+	assert_false(cgroup_is_whole("/nowhere", true));
+}
+
+/* Without a look at all mounts it's what the mounts say, if it says anything. */
+static void the_usual_roots_are_those_of_mountinfo(void **state)
+{
+	static char v2[] = "", v1[] = "name=systemd", root[] = "/";
+	static const struct cgroup_entry entries[] = {
+		{.unified = true, .controllers = v2, .path = root},
+		{.unified = false, .controllers = v1, .path = root},
+	};
+	_cleanup_(cgroup_mounts_done) struct cgroup_mounts mounts = CGROUP_MOUNTS_INIT;
+	_cleanup_fd_ int self = -EBADF;
+	const char *const *paths;
+	size_t n = cgroup_usual_roots(&paths);
+
+	(void)state;
+	assert_int_equal(proc_open(0, &self, NULL), 0);
+	assert_int_equal(cgroup_mounts_read(self, &mounts), 0);
+	assert_true(n <= ELEMENTS(entries));
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *directory = NULL;
+
+		assert_int_equal(cgroup_directory(&mounts, &entries[i], &directory), 0);
+		assert_string_equal(directory, paths[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,7 +425,10 @@ int main(void)
 		cmocka_unit_test(a_hierarchy_is_found_by_any_of_its_controllers),
 		cmocka_unit_test(what_is_no_cgroup_file_is_refused),
 		cmocka_unit_test(a_torn_mountinfo_has_no_mounts),
+		cmocka_unit_test(the_usual_roots_are_those_of_mountinfo),
 		cmocka_unit_test(our_own_cgroups_are_where_mountinfo_says),
+		cmocka_unit_test_setup_teardown(a_whole_hierarchy_is_told_from_a_part, make_tree,
+						remove_tree),
 		cmocka_unit_test_setup_teardown(a_directory_that_is_no_cgroup_is_refused, make_tree,
 						remove_tree),
 		cmocka_unit_test_setup_teardown(frozen_is_what_the_kernel_says_and_nothing_else,

@@ -9,8 +9,8 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 
-#include "lib/container_file.h"
 #include "sys/beneath.h"
+#include "sys/container_file.h"
 
 enum { LIMIT = 1000 };
 

@@ -4,7 +4,7 @@
  */
 #include "unit.h"
 
-#include "lib/list_engine.h"
+#include "engine/cgroup_name.h"
 #include "lib/list_group.h"
 
 #define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -45,9 +45,9 @@ static void cgroups_tell_their_engine(void **state)
 	(void)state;
 	for (size_t i = 0; i < ELEMENTS(known); i++) {
 		size_t own = strlen(known[i].own ? known[i].own : known[i].path);
-		struct cgroup_engine engine = {.engine = "none"};
+		struct cgroup_name engine = {.engine = "none"};
 
-		if (!cgroup_engine_find(known[i].path, strlen(known[i].path), &engine))
+		if (!cgroup_name_find(known[i].path, strlen(known[i].path), &engine))
 			fail_msg("%s isn't known", known[i].path);
 		if (known[i].engine)
 			assert_string_equal(engine.engine, known[i].engine);
@@ -77,9 +77,9 @@ static void other_cgroups_are_no_containers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ELEMENTS(paths); i++) {
-		struct cgroup_engine engine;
+		struct cgroup_name engine;
 
-		if (cgroup_engine_find(paths[i], strlen(paths[i]), &engine))
+		if (cgroup_name_find(paths[i], strlen(paths[i]), &engine))
 			fail_msg("%s is taken for %s", paths[i], engine.name);
 	}
 }

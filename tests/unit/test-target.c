@@ -104,7 +104,7 @@ static void what_is_no_target_is_refused_by_name(void **state)
 		{"nope:1", -EINVAL},  {"PID:1", -EINVAL},	{"pids:1", -EINVAL},
 		{"1:x", -EINVAL},     {"1::", -EINVAL},		{"comm:", -EINVAL},
 		{"cgroup:", -EINVAL}, {"cgroup:x", -EINVAL},	{"123abc", -ESRCH},
-		{"-1", -ESRCH},	      {" 1", -ESRCH},		{"web", -ESRCH},
+		{"-1", -ESRCH},	      {" 1", -ESRCH},		{"conjoin-unit-nobody", -ESRCH},
 		{"/proc/1", -ESRCH},  {"pid:4194304", -ESRCH},	{"4194304", -ESRCH},
 	};
 

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Is the process that an engine names really the container's? Numbers are recycled, records are
+ * stale, and users' engines may tell anything.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include <conjoin/error.h>
+
+#include "engine/container.h"
+#include "sys/pidref.h"
+
+/*
+ * Pins container->pid and compares, the pidfd being open: its start time with the one on record, else its
+ * cgroups' paths with the container's id, else the runtime's record of that id with both. What a
+ * user's engine names has to live in a user namespace of that user, or to be that user's.
+ *
+ *	ESRCH	there is no such process, or it isn't the container's (any more)
+ *	EPERM	a user's engine names a process that isn't the user's
+ */
+int container_open(const struct container *container, struct pidref *ret, struct cj_error *err);
+
+/*
+ * Does one of the paths in the text of /proc/PID/cgroup go through the cgroup of a container that is known
+ * by `word`: as a whole component, ".scope" behind it or not, or (long ids only) behind a driver's name,
+ * as in "docker-ID.scope" and "SLICE:cri-containerd:ID"?
+ */
+bool cgroups_name(const char *text, const char *word);
