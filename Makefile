@@ -24,7 +24,7 @@ help:
 	@echo 'make               build the program and the library'
 	@echo 'make demo          run a command in a throw-away container and show what happens'
 	@echo 'make test          every test (STAGES="gcc integration" for some)'
-	@echo 'make bench         compare with nsenter, crun and runc (ROUNDS=$(ROUNDS))'
+	@echo 'make bench         compare with nsenter, crun, runc; what names cost (ROUNDS=$(ROUNDS))'
 	@echo 'make check         static analysis'
 	@echo 'make format        bring the C files into shape'
 	@echo 'make fuzz          the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each'
@@ -38,13 +38,14 @@ demo: build
 	@tools/demo $(BUILD)
 
 test:
-	@$(DEPS) build test
+	@$(DEPS) build test engines fuzz
 	@BUILD=$(BUILD) tests/run $(STAGES)
 
 bench: build
 	@$(DEPS) bench
 	@$(NINJA) tests/bench/floor tests/bench/drive
 	@tests/bench/run $(BUILD) --rounds $(ROUNDS) --json $(BUILD)/bench.json
+	@tests/bench/lookup.py $(BUILD) --rounds $(ROUNDS) --json $(BUILD)/bench-lookup.json
 
 check:
 	@$(DEPS) build test check
