@@ -14,7 +14,11 @@
  * Commands get /dev/null for stdin and stdout, and our stderr. PROGRAM is a path; PATH isn't
  * searched. Output on stdout is one JSON object:
  *
- *	{"driver_rss_kib": N, "commands": [{"name": S, "maxrss_kib": N, "ns": [N, ...]}, ...]}
+ *	{"driver_rss_kib": N, "commands": [{"name": S, "maxrss_kib": N, "ns": [N, ...],
+ *	 "cpu_ns": [N, ...]}, ...]}
+ *
+ * cpu_ns is the time on a CPU of the command and of those of its children that it waited for: on a busy
+ * machine it tells more than the time that passed.
  *
  * maxrss_kib is wait4's ru_maxrss, the largest of all rounds. It covers the command *and those of
  * its children that it waited for*, and begins at our own size: after vfork the command shares our
@@ -43,7 +47,7 @@ struct command {
 	const char *name;
 	char **argv;
 	long maxrss_kib;
-	uint64_t ns[MAX_ROUNDS];
+	uint64_t ns[MAX_ROUNDS], cpu_ns[MAX_ROUNDS];
 };
 
 /* Static and zero: a page of it becomes real with its first sample. */
@@ -99,8 +103,13 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+static uint64_t ns_of(struct timeval t)
+{
+	return ((uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec) * 1000;
+}
+
 /* Returns how long it took, from before the vfork until it's reaped. */
-static uint64_t measure(struct command *c)
+static uint64_t measure(struct command *c, uint64_t *ret_cpu)
 {
 	struct rusage usage;
 	uint64_t begin = now_ns();
@@ -123,6 +132,7 @@ static uint64_t measure(struct command *c)
 		     WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 	if (usage.ru_maxrss > c->maxrss_kib)
 		c->maxrss_kib = usage.ru_maxrss;
+	*ret_cpu = ns_of(usage.ru_utime) + ns_of(usage.ru_stime);
 	return took;
 }
 
@@ -157,10 +167,12 @@ static void run_rounds(size_t rounds, size_t warmup, uint64_t seed)
 		shuffle(order, &state);
 		for (size_t i = 0; i < n_commands; i++) {
 			struct command *c = &commands[order[i]];
-			uint64_t took = measure(c);
+			uint64_t cpu, took = measure(c, &cpu);
 
-			if (round >= warmup)
-				c->ns[round - warmup] = took;
+			if (round < warmup)
+				continue;
+			c->ns[round - warmup] = took;
+			c->cpu_ns[round - warmup] = cpu;
 		}
 	}
 }
@@ -178,14 +190,21 @@ static long least_rss_kib(void)
 	return usage.ru_maxrss;
 }
 
+static void print_list(FILE *out, const uint64_t *ns, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)fprintf(out, "%s%" PRIu64, i ? ", " : "", ns[i]);
+}
+
 static void print_results(FILE *out, size_t rounds, long own_rss_kib)
 {
 	(void)fprintf(out, "{\"driver_rss_kib\": %ld, \"commands\": [", own_rss_kib);
 	for (size_t i = 0; i < n_commands; i++) {
 		(void)fprintf(out, "%s\n {\"name\": \"%s\", \"maxrss_kib\": %ld, \"ns\": [",
 			      i ? "," : "", commands[i].name, commands[i].maxrss_kib);
-		for (size_t n = 0; n < rounds; n++)
-			(void)fprintf(out, "%s%" PRIu64, n ? ", " : "", commands[i].ns[n]);
+		print_list(out, commands[i].ns, rounds);
+		(void)fprintf(out, "], \"cpu_ns\": [");
+		print_list(out, commands[i].cpu_ns, rounds);
 		(void)fprintf(out, "]}");
 	}
 	(void)fprintf(out, "\n]}\n");

@@ -3,6 +3,7 @@
 Not here: taking samples.
 """
 
+import datetime
 import os
 import platform
 import re
@@ -59,6 +60,15 @@ def versions(conjoin):
     asked = {tool: first_line(tool, "--version") for tool in ("nsenter", "crun", "runc")}
     asked["conjoin"] = first_line(conjoin, "--version") if conjoin else None
     return {tool: answer for tool, answer in asked.items() if answer}
+
+
+def describe_run(tools):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return {
+        "date": now.isoformat(timespec="seconds"),
+        "machine": describe_machine(),
+        "versions": tools,
+    }
 
 
 def summarize(group, with_samples):
@@ -158,11 +168,15 @@ def read_twice(results):
             yield f"conjoin exec ({name}) opened {path} {times} times"
 
 
-def text_tables(results):
+def as_text(titled):
     lines = []
-    for title, rows in tables(results):
+    for title, rows in titled:
         lines += [title, *("  " + "  ".join(row).rstrip() for row in align(rows)), ""]
-    return "\n".join(lines + list(read_twice(results))).rstrip()
+    return "\n".join(lines).rstrip()
+
+
+def text_tables(results):
+    return "\n".join([as_text(tables(results)), "", *read_twice(results)]).rstrip()
 
 
 def describe(results):
@@ -176,21 +190,25 @@ def describe(results):
     )
 
 
-def markdown_tables(results):
+def as_markdown(results, titled):
     lines = [describe(results), ""]
-    for title, rows in tables(results):
+    for title, rows in titled:
         aligned = ["| " + " | ".join(row) + " |" for row in align(rows)]
         rule = "|---" + "|--:" * (len(rows[0]) - 1) + "|"
         lines += [f"### {title}", "", aligned[0], rule, *aligned[1:], ""]
-    lines += [f"- {line}" for line in read_twice(results)]
     return "\n".join(lines).rstrip()
 
 
-def update_markdown(path, results):
+def replace_between(path, markers, new):
     """Replaces what stands between the markers, and nothing else."""
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         text = file.read()
-    begin, end = (text.index(marker) for marker in MARKERS)
-    with open(path, "w") as file:
-        before = text[: begin + len(MARKERS[0])]
-        file.write("\n\n".join((before, markdown_tables(results), text[end:])))
+    begin, end = (text.index(marker) for marker in markers)
+    with open(path, "w", encoding="utf-8") as file:
+        before = text[: begin + len(markers[0])]
+        file.write("\n\n".join((before, new, text[end:])))
+
+
+def update_markdown(path, results):
+    lines = [as_markdown(results, tables(results)), "", *(f"- {line}" for line in read_twice(results))]
+    replace_between(path, MARKERS, "\n".join(lines).rstrip())
