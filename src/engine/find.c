@@ -2,33 +2,15 @@
 #include "engine/find.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/format.h"
-#include "engine/shared.h"
+#include "engine/cgroup_scan.h"
+#include "engine/search.h"
 #include "engine/verify.h"
 
 /* A container may be restarted between an answer and a look at the process: then it's asked again. */
-enum { TRIES = 3, MAX_HITS = 64, DEFAULT_TIMEOUT_MS = 2000 };
-
-struct hit {
-	struct container container;
-	struct pidref ref;
-};
-
-struct search {
-	const struct engine *only; /* NULL: all */
-	struct engine_request request;
-	struct engine_shared shared;
-	struct sources sources;
-	struct hit hits[MAX_HITS];
-	size_t n_hits, n_found;
-	struct container idle; /* the first one without a process */
-	struct cj_error stale; /* the first one whose process wasn't its own */
-};
+enum { TRIES = 3 };
 
 static void search_done(struct search *search)
 {
@@ -36,63 +18,11 @@ static void search_done(struct search *search)
 		container_done(&search->hits[i].container);
 		pidref_done(&search->hits[i].ref);
 	}
-	search->n_hits = search->n_found = 0;
+	search->n_hits = 0;
 	container_done(&search->idle);
 	sources_done(&search->sources);
 	engine_shared_done(&search->shared);
 	search->stale = (struct cj_error)CJ_ERROR_INIT;
-}
-
-static void log_text(const struct cj_engine_options *options, const char *text)
-{
-	if (options->log)
-		options->log(options->log_data, CJ_LOG_STEP, text);
-}
-
-static void describe_asking(const struct source *source, char *buf, size_t size)
-{
-	const struct cj_engine_options *options = source->request->options;
-	int64_t timeout = options->timeout > 0 ? options->timeout : DEFAULT_TIMEOUT_MS;
-
-	if (source->asking.code == ETIMEDOUT)
-		(void)snprintf(buf, size, "%s: no answer within %" PRId64 " %s", source->address,
-			       timeout % 1000 ? timeout : timeout / 1000,
-			       timeout % 1000 ? "ms" : "s");
-	else
-		(void)snprintf(buf, size, "%s: %s", source->asking.text,
-			       strerror(source->asking.code));
-}
-
-/* Which way was taken: a line a source. */
-static void log_source(const struct source *source)
-{
-	const char *scheme = source->engine->scheme, *s = source->found.n == 1 ? "" : "s";
-	char asking[512] = "", text[1024];
-
-	if (source->asking.code)
-		describe_asking(source, asking, sizeof(asking));
-	switch (source->way) {
-	case SOURCE_ASKED:
-		(void)snprintf(text, sizeof(text), "%s: asked %s: %lu container%s", scheme,
-			       source->address, (unsigned long)source->found.n, s);
-		break;
-	case SOURCE_READ:
-		(void)snprintf(text, sizeof(text), "%s: %s%sread %s%s: %lu container%s", scheme,
-			       asking, asking[0] ? "; " : "",
-			       source->read_from ? source->read_from : "what is on disk",
-			       asking[0] ? " instead" : "", (unsigned long)source->found.n, s);
-		break;
-	case SOURCE_FAILED:
-		(void)snprintf(text, sizeof(text), "%s: %s%s%s", scheme, asking,
-			       asking[0] ? "; " : "",
-			       source->error.code == source->asking.code ? "nothing on disk"
-									 : source->error.text);
-		break;
-	case SOURCE_NOBODY:
-		(void)snprintf(text, sizeof(text), "%s: not here", scheme);
-		break;
-	}
-	log_text(source->request->options, text);
 }
 
 /* A misspelt engine must not end in asking the usual sockets. */
@@ -129,7 +59,7 @@ static int ask(struct search *search, struct cj_error *err)
 	if (r == 0)
 		r = sources_run(&search->sources, err);
 	for (size_t i = 0; r == 0 && i < search->sources.n; i++)
-		log_source(&search->sources.items[i]);
+		search_log_source(search, &search->sources.items[i]);
 	return r;
 }
 
@@ -168,7 +98,7 @@ static void note_idle(struct search *search, struct container *container)
 	*container = (struct container){.scheme = NULL};
 }
 
-static int consider(struct search *search, const struct source *source, struct container *container,
+static int consider(struct search *search, enum source_way way, struct container *container,
 		    struct cj_error *err)
 {
 	_cleanup_(pidref_done) struct pidref ref = PIDREF_INIT;
@@ -182,9 +112,9 @@ static int consider(struct search *search, const struct source *source, struct c
 	}
 	r = container_open(container, &ref, &reason);
 	if (r < 0) {
-		log_text(search->request.options, reason.text);
+		search_log(search, reason.text);
 		/* It ended while no daemon was there to write that down. */
-		if (r == -ESRCH && source->way == SOURCE_READ) {
+		if (r == -ESRCH && way == SOURCE_READ) {
 			container->state = CONTAINER_STOPPED;
 			note_idle(search, container);
 			return 0;
@@ -195,7 +125,7 @@ static int consider(struct search *search, const struct source *source, struct c
 	}
 	if (is_known(search, container, &ref))
 		return 0;
-	if (search->n_hits == MAX_HITS)
+	if (search->n_hits == SEARCH_HITS_MAX)
 		return cj_fail(err, ENOTUNIQ, "find %s, which is the beginning of very many ids",
 			       search->request.ref);
 	hit->container = *container;
@@ -204,46 +134,6 @@ static int consider(struct search *search, const struct source *source, struct c
 	ref = (struct pidref)PIDREF_INIT;
 	search->n_hits++;
 	return 0;
-}
-
-/* "docker:web (0123456789ab, process 4711)" behind what is in `list`; false: it's full. */
-static bool list_one(const struct container *container, pid_t pid, char *list, size_t size)
-{
-	size_t n = strlen(list);
-	bool both = container->id && container->name;
-	char process[32] = "";
-	char one[192];
-
-	if (pid > 0)
-		(void)snprintf(process, sizeof(process), "%sprocess %d", both ? ", " : "", pid);
-	(void)snprintf(one, sizeof(one), " %s:%.60s%s%.12s%s%s", container->scheme,
-		       container->name ? container->name : container->id,
-		       both || pid > 0 ? " (" : "", both ? container->id : "", process,
-		       both || pid > 0 ? ")" : "");
-	if (n + strlen(one) + sizeof(" and more") > size) {
-		(void)snprintf(list + n, size - n, " and more");
-		return false;
-	}
-	(void)snprintf(list + n, size - n, "%s", one);
-	return true;
-}
-
-static int fail_with_list(const struct search *search, const char *list, struct cj_error *err)
-{
-	cj_hint(err, "name one of them in full, or by its PID");
-	return cj_fail(err, ENOTUNIQ, "find %s, of which there are several:%s", search->request.ref,
-		       list);
-}
-
-static int fail_with_hits(const struct search *search, struct cj_error *err)
-{
-	char list[256] = "";
-
-	for (size_t i = 0; i < search->n_hits; i++)
-		if (!list_one(&search->hits[i].container, search->hits[i].ref.pid, list,
-			      sizeof(list)))
-			break;
-	return fail_with_list(search, list, err);
 }
 
 static bool is_same(const struct container *a, const struct container *b)
@@ -257,17 +147,13 @@ static bool is_same(const struct container *a, const struct container *b)
 static int check_single(const struct search *search, const struct containers *found,
 			struct cj_error *err)
 {
-	char list[256] = "";
 	bool several = false;
 
 	for (size_t i = 1; i < found->n; i++)
 		several = several || !is_same(&found->items[0], &found->items[i]);
 	if (!several)
 		return 0;
-	for (size_t i = 0; i < found->n; i++)
-		if (!list_one(&found->items[i], found->items[i].pid, list, sizeof(list)))
-			break;
-	return fail_with_list(search, list, err);
+	return search_fail_with_several(search, found, err);
 }
 
 static int consider_all(struct search *search, struct cj_error *err)
@@ -279,113 +165,37 @@ static int consider_all(struct search *search, struct cj_error *err)
 
 		r = check_single(search, found, err);
 		for (size_t n = 0; n < found->n && r == 0; n++)
-			r = consider(search, &search->sources.items[i], &found->items[n], err);
+			r = consider(search, search->sources.items[i].way, &found->items[n], err);
 	}
 	return r;
 }
 
-static int fail_with_idle(const struct search *search, struct cj_error *err)
+static bool all_were_asked(const struct search *search)
 {
-	const struct container *idle = &search->idle;
-
-	return cj_fail(err, ESHUTDOWN, "container %s is %s", idle->name ? idle->name : idle->id,
-		       idle->state == CONTAINER_UNKNOWN || idle->state == CONTAINER_RUNNING
-			       ? "without a process"
-			       : container_state_name(idle->state));
+	for (size_t i = 0; i < search->sources.n; i++)
+		if (search->sources.items[i].way != SOURCE_ASKED)
+			return false;
+	return search->sources.n > 0;
 }
 
-/* Did one of its sources go this way? An engine without any source isn't here. */
-static bool went(const struct search *search, const struct engine *engine, enum source_way way)
+/* No daemon, and nothing on disk where it should be: cgroups still tell ids, which ps shows. */
+static int look_at_cgroups(struct search *search, struct cj_error *err)
 {
-	bool any = false;
+	_cleanup_(containers_done) struct containers found = CONTAINERS_INIT;
+	int r;
 
-	for (size_t i = 0; i < search->sources.n; i++) {
-		const struct source *source = &search->sources.items[i];
-
-		if (source->engine != engine)
-			continue;
-		if (source->way == way)
-			return true;
-		any = true;
-	}
-	return !any && way == SOURCE_NOBODY && engine != &engine_k8s; /* cri speaks for it */
-}
-
-static void name_engines(const struct search *search, enum source_way way, char *buf, size_t size)
-{
-	size_t n = 0;
-
-	buf[0] = '\0';
-	for (size_t i = 0; engines[i]; i++)
-		if (engines[i]->sources && (!search->only || engines[i] == search->only) &&
-		    went(search, engines[i], way))
-			n += format_safe(buf + n, size - n, "%s%s", n > 0 ? ", " : "",
-					 engines[i]->scheme);
-}
-
-/* A failure of before is the failure now. */
-static int fail_again(const struct cj_error *failure, struct cj_error *err)
-{
-	if (err)
-		*err = *failure;
-	return -failure->code;
-}
-
-/* A daemon that is there didn't tell, and what it keeps on disk may be less than it knows. */
-static bool is_in_doubt(const struct search *search, const struct source **ret)
-{
-	for (size_t i = 0; i < search->sources.n; i++) {
-		const struct source *source = &search->sources.items[i];
-		int code = source->asking.code;
-
-		if (source->way != SOURCE_READ || !code || code == ENOENT || code == ECONNREFUSED)
-			continue;
-		*ret = source;
-		return true;
-	}
-	return false;
-}
-
-/* For a bare word: files that are none of the caller's; a socket that anybody may have made. */
-static bool is_no_matter(const struct search *search, const struct source *source)
-{
-	return !search->only && !source->wanted &&
-	       (source->error.code == EACCES || (source->address && source->address[0] == '@'));
-}
-
-/* Nobody has it. What failed is the likelier reason than what doesn't know it. */
-static int fail_with_none(const struct search *search, struct cj_error *err)
-{
-	char asked[96], read[96], absent[96];
-	const struct source *doubt;
-
-	for (size_t i = 0; i < search->sources.n; i++) {
-		const struct source *source = &search->sources.items[i];
-
-		if (source->way != SOURCE_FAILED || source_is_foreign(source) ||
-		    is_no_matter(search, source))
-			continue;
-		return fail_again(&source->error, err);
-	}
-	if (search->only && is_in_doubt(search, &doubt))
-		return cj_fail(err, ESRCH,
-			       "find \"%s\", which isn't on disk, and %s doesn't tell (%s: %s)",
-			       search->request.ref, search->only->scheme, doubt->asking.text,
-			       strerror(doubt->asking.code));
-	name_engines(search, SOURCE_ASKED, asked, sizeof(asked));
-	name_engines(search, SOURCE_READ, read, sizeof(read));
-	name_engines(search, SOURCE_NOBODY, absent, sizeof(absent));
-	if (search->only)
-		return asked[0] || read[0]
-			       ? cj_fail(err, ESRCH,
-					 "find \"%s\": %s has no container of that name",
-					 search->request.ref, search->only->scheme)
-			       : cj_fail(err, ESRCH, "find \"%s\": there is no %s here",
-					 search->request.ref, search->only->scheme);
-	cj_hint(err,
-		"a PID, a name of an engine's, or SCHEME:NAME, see conjoin(7); conjoin ps lists");
-	return cj_fail(err, ESRCH, "find \"%s\", which is no PID; asked: %s%s%s; not here: %s",
-		       search->request.ref, asked, asked[0] && read[0] ? ", " : "", read, absent);
+	if (search->n_hits > 0 || search->idle.scheme || search->stale.code ||
+	    !cgroup_scan_may_find(search->request.ref) || all_were_asked(search))
+		return 0;
+	r = cgroup_scan(search->only ? search->only->scheme : NULL, search->request.ref, &found);
+	if (r < 0)
+		return cj_fail(err, -r, "look at the cgroups of all processes");
+	if (found.n > 0)
+		search_log(search, "no engine tells: read the cgroups of all processes instead");
+	r = check_single(search, &found, err);
+	for (size_t i = 0; i < found.n && r == 0; i++)
+		r = consider(search, SOURCE_READ, &found.items[i], err);
+	return r;
 }
 
 /* 0, -EAGAIN: worth another try, or the failure. */
@@ -395,7 +205,7 @@ static int decide(struct search *search, struct pidref *ret, struct container *r
 	struct hit *hit = &search->hits[0];
 
 	if (search->n_hits > 1)
-		return fail_with_hits(search, err);
+		return search_fail_with_hits(search, err);
 	if (search->n_hits == 1) {
 		*ret = hit->ref;
 		*ret_container = hit->container;
@@ -406,8 +216,9 @@ static int decide(struct search *search, struct pidref *ret, struct container *r
 	if (search->stale.code == ESRCH)
 		return -EAGAIN;
 	if (search->stale.code)
-		return fail_again(&search->stale, err);
-	return search->idle.scheme ? fail_with_idle(search, err) : fail_with_none(search, err);
+		return search_fail_again(&search->stale, err);
+	return search->idle.scheme ? search_fail_with_idle(search, err)
+				   : search_fail_with_none(search, err);
 }
 
 int engines_find(const struct engine *engine, const char *ref,
@@ -430,9 +241,11 @@ int engines_find(const struct engine *engine, const char *ref,
 		if (r == 0)
 			r = consider_all(search, err);
 		if (r == 0)
+			r = look_at_cgroups(search, err);
+		if (r == 0)
 			r = decide(search, ret, ret_container, err);
 		if (r == -EAGAIN && i == TRIES - 1)
-			r = fail_again(&search->stale, err);
+			r = search_fail_again(&search->stale, err);
 		search_done(search);
 	}
 	return r;

@@ -221,6 +221,24 @@ class TestRecycled:
             docker.remove(name)
 
 
+def test_where_nobody_tells_the_id_is_still_in_the_cgroups(conjoin, docker):
+    """No daemon, and nobody knows its data root: ps shows ids then, and each of them is a target."""
+    name = f"unknown-{os.getpid()}"
+    box = docker.run(name, options=["--hostname", hostname_of(name)])
+    try:
+        options = ["--engine-socket", "docker=/nowhere/d.sock"]
+        for word in (f"docker:{box.id[:12]}", f"docker:{box.id}", box.id[:12]):
+            done = conjoin.exec(word, "hostname", env=clean_env(), options=options)
+            assert (done.returncode, done.stdout) == (0, hostname_of(name) + "\n"), done.stderr
+            assert "no OCI bundle of it was found" in done.stderr  # where it is nobody tells, too
+        done = conjoin.exec(f"docker:{box.id}", "true", env=clean_env(), options=["-v", *options])
+        assert "read the cgroups of all processes instead" in done.stderr
+        assert_failed(conjoin.exec(box.target, "true", env=clean_env(), options=options), OURS,
+                      "/nowhere/d.sock")
+    finally:
+        docker.remove(name)
+
+
 class TestAtItsUsualPlaces:
     """/run/docker.sock and /var/lib/docker, where nobody has to tell conjoin. The tests run in this
     order: dockerd answers, is killed, its socket is removed."""

@@ -9,6 +9,7 @@ import pytest
 
 from lib import proc
 from lib.failure import assert_failed
+from lib.fake_docker import Numbered
 from lib.poll import wait_for
 from lib.sandbox import Sandbox
 
@@ -194,6 +195,17 @@ def test_a_bare_word_that_nobody_knows_is_an_error(conjoin):
     for text in ("web", "selfish", "Self", "123abc", "a" * 5000, "%s%n%x", "."):
         assert_failed(conjoin.exec(text, "true"), OURS, "which is no PID; asked:"
                       if len(text) < 100 else "find", hint="conjoin ps")
+
+
+def test_an_id_is_found_in_cgroups_where_no_engine_knows_it(conjoin, sandbox):
+    """As ps shows it."""
+    with Numbered(sandbox(hostname="numbered"), 1) as one, Numbered(sandbox(), 2) as other:
+        for ref in (one.id, one.id[:16]):
+            done = conjoin.exec(ref, "hostname")
+            assert (done.returncode, done.stdout.strip()) == (0, "numbered"), done.stderr
+        assert_failed(conjoin.exec(one.id[:8], "true"), OURS, one.id[:12], other.id[:12], "several")
+        assert_failed(conjoin.exec("docker:" + one.id, "true"), OURS, one.id)
+        assert_failed(conjoin.exec("f" * 64, "true"), OURS, "which is no PID; asked:")
 
 
 def test_an_empty_target_is_an_error(conjoin):
