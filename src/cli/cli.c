@@ -29,8 +29,9 @@ static const char *reason(int code)
 		return "More than one match";
 	case ECANCELED:
 		return "Refused";
-	case ESHUTDOWN:
-		return NULL; /* "container web is stopped" says it all */
+	case ESHUTDOWN: /* "container web is stopped" says it all */
+	case ENXIO:	/* and so does "docker knows nothing called web" */
+		return NULL;
 	case EXDEV:
 		return "Out of reach of the root";
 	default:

@@ -81,6 +81,16 @@ static bool has_word(const char *words, const char *word, size_t length)
 	return false;
 }
 
+/* "SECTION.OBJECT." begins the name: its fields are anybody's. */
+static bool has_free_fields(const struct known *row, const char *name)
+{
+	size_t section = strlen(row->section), object = strlen(row->objects);
+
+	return strcmp(row->fields, "*") == 0 && strncmp(row->section, name, section) == 0 &&
+	       name[section] == '.' && strncmp(row->objects, name + section + 1, object) == 0 &&
+	       name[section + 1 + object] == '.';
+}
+
 /* "SECTION.FIELD", "SECTION.OBJECT.FIELD" (an object may have dots), or a field of process. */
 static bool is_known(const char *name)
 {
@@ -91,6 +101,8 @@ static bool is_known(const char *name)
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		const struct known *row = &known[i];
 
+		if (has_free_fields(row, name))
+			return true;
 		if (strlen(row->section) != (size_t)(dot - name) ||
 		    strncmp(row->section, name, (size_t)(dot - name)) != 0 ||
 		    !has_word(row->fields, last + 1, strlen(last + 1)))

@@ -140,7 +140,8 @@ static bool went(const struct search *search, const struct engine *engine, enum 
 			return true;
 		any = true;
 	}
-	return !any && way == SOURCE_NOBODY && engine != &engine_k8s; /* cri speaks for it */
+	/* For k8s cri speaks, and a unit is only asked for with its suffix. */
+	return !any && way == SOURCE_NOBODY && engine != &engine_k8s && engine != &engine_unit;
 }
 
 static void name_engines(const struct search *search, enum source_way way, char *buf, size_t size)
@@ -199,7 +200,7 @@ int search_fail_with_none(const struct search *search, struct cj_error *err)
 		return search_fail_again(&source->error, err);
 	}
 	if (search->only && is_in_doubt(search, &doubt))
-		return cj_fail(err, ESRCH,
+		return cj_fail(err, ENXIO,
 			       "find \"%s\", which isn't on disk, and %s doesn't tell (%s: %s)",
 			       search->request.ref, search->only->scheme, doubt->asking.text,
 			       strerror(doubt->asking.code));
@@ -207,14 +208,12 @@ int search_fail_with_none(const struct search *search, struct cj_error *err)
 	name_engines(search, SOURCE_READ, read, sizeof(read));
 	name_engines(search, SOURCE_NOBODY, absent, sizeof(absent));
 	if (search->only)
-		return asked[0] || read[0]
-			       ? cj_fail(err, ESRCH,
-					 "find \"%s\": %s has no container of that name",
-					 search->request.ref, search->only->scheme)
-			       : cj_fail(err, ESRCH, "find \"%s\": there is no %s here",
-					 search->request.ref, search->only->scheme);
+		return cj_fail(err, ENXIO,
+			       asked[0] || read[0] ? "%s knows nothing called \"%s\""
+						   : "there is no %s here that could know \"%s\"",
+			       search->only->scheme, search->request.ref);
 	cj_hint(err,
 		"a PID, a name of an engine's, or SCHEME:NAME, see conjoin(7); conjoin ps lists");
-	return cj_fail(err, ESRCH, "find \"%s\", which is no PID; asked: %s%s%s; not here: %s",
+	return cj_fail(err, ENXIO, "find \"%s\", which is no PID; asked: %s%s%s; not here: %s",
 		       search->request.ref, asked, asked[0] && read[0] ? ", " : "", read, absent);
 }
