@@ -68,4 +68,4 @@ static int find(const char *path, struct pidref *ret, struct cj_error *err)
 	return matches_open(&matches, "a process in cgroup", path, ret, err);
 }
 
-const struct engine engine_cgroup = {"cgroup", find};
+const struct engine engine_cgroup = {.scheme = "cgroup", .find = find};

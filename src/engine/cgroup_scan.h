@@ -8,11 +8,17 @@
 
 #include "engine/container.h"
 
-/* May `ref` be the beginning of an id that cgroups carry? At least four digits of a hexadecimal number. */
-bool cgroup_scan_may_find(const char *ref);
+/*
+ * May `ref` be the beginning of an id that cgroups carry? A hexadecimal number: of at least four digits, and
+ * twelve (what engines show) without a scheme. Whoever may make cgroups may have called one so.
+ */
+bool cgroup_scan_may_find(const char *scheme, const char *ref);
 
 /*
  * Adds the containers of engine `scheme` (NULL: of any) whose ids begin with `ref`, each with its first
- * process, which is the oldest one. Looks at all processes. ENOMEM
+ * process, which is the oldest one. Looks at all processes; at most 64 are found, and 32 of those of users.
+ *
+ * A container is named by the outermost component that names one: what is below is its own to name. Below the
+ * manager of a user it's that user's, and has a cgroup_word in place of a start time. ENOMEM
  */
 int cgroup_scan(const char *scheme, const char *ref, struct containers *found);

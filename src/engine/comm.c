@@ -45,4 +45,4 @@ static int find(const char *name, struct pidref *ret, struct cj_error *err)
 	return matches_open(&matches, "process named", name, ret, err);
 }
 
-const struct engine engine_comm = {"comm", find};
+const struct engine engine_comm = {.scheme = "comm", .find = find};

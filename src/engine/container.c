@@ -71,6 +71,8 @@ int container_set(char **field, const char *value)
 
 void container_complete(struct container *container, struct container *other)
 {
+	if (container->owner != other->owner)
+		return; /* what a user says of somebody else's container, anybody could say */
 	if (!container->image)
 		container->image = take_ptr(other->image);
 	if (!container->bundle)

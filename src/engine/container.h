@@ -45,7 +45,8 @@ struct container {
 	uid_t owner;
 	/*
 	 * What must be in the path of one of the process's cgroups, where that isn't the id; NULL: the id.
-	 * Unused with `start`.
+	 * Unused with `start`. With an owner and no `start` it means that the kernel's cgroups were read, and
+	 * not what a user wrote.
 	 */
 	char *cgroup_word;
 };
@@ -55,7 +56,10 @@ void container_done(struct container *container);
 /* Puts a copy of `value` (NULL: nothing) in place of what was there. ENOMEM */
 int container_set(char **field, const char *value);
 
-/* Moves what only the other one tells of the same container: image, bundle. */
+/*
+ * Moves what only the other one tells of the same container: image, bundle. Nothing, if the one is another
+ * user's than the other.
+ */
 void container_complete(struct container *container, struct container *other);
 
 /* Adds "KEY=VALUE". ENOMEM */

@@ -79,4 +79,6 @@ static int add_sources(const struct engine_request *request, struct sources *sou
 	return add_usual(request, sources);
 }
 
-const struct engine engine_containerd = {.scheme = "containerd", .sources = add_sources};
+const struct engine engine_containerd = {.scheme = "containerd",
+					 .listens = true,
+					 .sources = add_sources};

@@ -100,4 +100,4 @@ static int add_sources(const struct engine_request *request, struct sources *sou
 	return cri_sources_add(&engine_cri, request, sources, err);
 }
 
-const struct engine engine_cri = {.scheme = "cri", .sources = add_sources};
+const struct engine engine_cri = {.scheme = "cri", .listens = true, .sources = add_sources};

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -14,6 +15,8 @@
 #include "engine/users.h"
 #include "sys/container_file.h"
 #include "sys/proc.h"
+
+enum { FILE_MS = 200 }; /* for a file of another user's */
 
 static int add_users(const struct disk_places *places, const struct engine_request *request,
 		     struct sources *sources)
@@ -56,19 +59,57 @@ int disk_path(char path[PATH_MAX], const char *a, const char *b, const char *c)
 	return snprintf(path, PATH_MAX, "%s%s%s", a, b, c) >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-int disk_read(const struct source *source, const char *path, size_t limit, struct bytes *ret)
+/*
+ * Whose rights a user's files are read with, and the root that is above them. -ETIMEDOUT: there's no time.
+ * One file can't have all of it: there are other users.
+ */
+static int begin_foreign(const struct source *source, gid_t gid, struct file_reader *ret)
 {
 	const char *root = source->request->root;
+	int64_t left = users_time(source->request);
+	int fd;
+
+	if (left <= 0)
+		return -ETIMEDOUT;
+	*ret = (struct file_reader){source->owner, gid, left < FILE_MS ? left : FILE_MS};
+	fd = open(*root ? root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int disk_read(const struct source *source, gid_t gid, const char *path, size_t limit,
+	      struct bytes *ret)
+{
+	_cleanup_fd_ int root = -EBADF;
+	struct file_reader reader;
 	char whole[PATH_MAX];
-	int r = disk_path(whole, root, path, "");
+	int r;
 
-	if (r < 0)
-		return r;
+	if (!source_is_foreign(source)) {
+		r = disk_path(whole, source->request->root, path, "");
+		return r < 0 ? r : state_read_file(whole, limit, ret);
+	}
+	root = begin_foreign(source, gid, &reader);
+	return root < 0 ? root : container_file_read_as(root, path, limit, &reader, ret, NULL);
+}
+
+int disk_has_file(const struct source *source, gid_t gid, const char *path)
+{
+	const struct file_query query = {.path = path, .wanted = FILE_REGULAR};
+	_cleanup_fd_ int root = -EBADF;
+	struct file_reader reader;
+	char whole[PATH_MAX];
+	struct stat st;
+	size_t which;
+	int r;
+
 	if (!source_is_foreign(source))
-		return state_read_file(whole, limit, ret);
-	_cleanup_fd_ int fd = open(*root ? root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : container_file_read(fd, path, limit, ret, NULL);
+		return disk_path(whole, source->request->root, path, "") == 0 &&
+		       stat(whole, &st) == 0;
+	root = begin_foreign(source, gid, &reader);
+	if (root < 0)
+		return root == -ETIMEDOUT ? root : 1;
+	r = container_file_find_as(root, &query, 1, &reader, &which, NULL);
+	return r == -ETIMEDOUT ? r : r != -ENOENT;
 }
 
 void disk_warn(const struct source *source, const char *path, int code)
@@ -80,7 +121,8 @@ void disk_warn(const struct source *source, const char *path, int code)
 		return;
 	(void)snprintf(text, sizeof(text), "%s: %s left out: %s", source->engine->scheme, path,
 		       strerror(code));
-	options->log(options->log_data, CJ_LOG_WARNING, text);
+	options->log(options->log_data, source_is_foreign(source) ? CJ_LOG_STEP : CJ_LOG_WARNING,
+		     text);
 }
 
 /* 1: it's there, and began at `start` (0: whenever); 0: it isn't. */

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <conjoin/error.h>
 
@@ -36,13 +37,23 @@ struct disk_places {
 int disk_add_sources(const struct disk_places *places, const struct engine_request *request,
 		     struct sources *sources, struct cj_error *err);
 
-/* Reads a file by its absolute path, to which request->root isn't added yet. */
-int disk_read(const struct source *source, const char *path, size_t limit, struct bytes *ret);
+/*
+ * Reads a file by its absolute path, to which request->root isn't added yet. Of another user's engine it's
+ * read with that user's rights and `gid`, of users_home(), as long as there is users_time().
+ *
+ *	ETIMEDOUT	the other user's didn't answer, or there was no time left: what else the user has
+ *			needn't be tried
+ */
+int disk_read(const struct source *source, gid_t gid, const char *path, size_t limit,
+	      struct bytes *ret);
+
+/* Is there a regular file? As above. 1, 0; -ETIMEDOUT */
+int disk_has_file(const struct source *source, gid_t gid, const char *path);
 
 /* "%s%s%s" of them into a buffer of PATH_MAX. ENAMETOOLONG */
 int disk_path(char path[PATH_MAX], const char *a, const char *b, const char *c);
 
-/* Says that a record was passed over; the others still count. */
+/* Says that a record was passed over; the others still count. Of other users it's no warning: they'd write it. */
 void disk_warn(const struct source *source, const char *path, int code);
 
 /*

@@ -39,4 +39,4 @@ static int add_sources(const struct engine_request *request, struct sources *sou
 		request, sources, err);
 }
 
-const struct engine engine_docker = {.scheme = "docker", .sources = add_sources};
+const struct engine engine_docker = {.scheme = "docker", .listens = true, .sources = add_sources};

@@ -18,12 +18,17 @@
 #include "engine/state.h"
 #include "engine/users.h"
 
-enum { PID_LIMIT = 4194304, FOREIGN_MAX = 256 };
+/*
+ * FOREIGN_LIMIT: a user's record is 4 KiB, and more only with a large environment or a health check, of which
+ * it keeps five outputs of 4 KiB.
+ */
+enum { PID_LIMIT = 4194304, FOREIGN_MAX = 256, FOREIGN_LIMIT = 128 * 1024 };
 
 struct docker_disk {
 	struct source *source;
 	const char *ref;		     /* without a "/" before it; NULL: all with a process */
 	char data[PATH_MAX], runc[PATH_MAX]; /* without request->root; runc's with it */
+	gid_t gid;			     /* of another user */
 	int failed;			     /* why a record couldn't be read */
 };
 
@@ -32,6 +37,11 @@ struct docker_disk {
 static int take_path(char path[PATH_MAX], const char *value)
 {
 	return value && value[0] == '/' ? disk_path(path, value, "", "") : 0;
+}
+
+static size_t limit_of(const struct docker_disk *disk)
+{
+	return source_is_foreign(disk->source) ? FOREIGN_LIMIT : JSON_TEXT_MAX;
 }
 
 /* What neither the command line nor a file says. */
@@ -48,7 +58,7 @@ static int set_defaults(struct docker_disk *disk, char config[PATH_MAX], char ex
 			r = disk_path(config, "/etc/docker/daemon.json", "", "");
 		return r < 0 ? r : disk_path(exec, "/run/docker", "", "");
 	}
-	r = users_home(source->request, source->owner, &home);
+	r = users_home(source->request, source->owner, &home, &disk->gid);
 	if (r == 0)
 		r = disk_path(disk->data, home, "/.local/share/docker", "");
 	if (r == 0)
@@ -64,8 +74,10 @@ static int read_config(struct docker_disk *disk, const char *path, char exec[PAT
 	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 	_cleanup_json_ json_t *json = NULL;
 	const char *data;
-	int r = disk_read(disk->source, path, JSON_TEXT_MAX, &text);
+	int r = disk_read(disk->source, disk->gid, path, limit_of(disk), &text);
 
+	if (r == -ETIMEDOUT && source_is_foreign(disk->source))
+		return r;
 	if (r == 0)
 		r = json_parse(text.data, text.size, &json, NULL);
 	if (r < 0)
@@ -175,7 +187,7 @@ static int read_record(struct docker_disk *disk, const char *directory, const ch
 	if (disk_path(parent, directory, "/", id) < 0 ||
 	    disk_path(path, parent, "/config.v2.json", "") < 0)
 		return -ENAMETOOLONG;
-	r = disk_read(disk->source, path, JSON_TEXT_MAX, &text);
+	r = disk_read(disk->source, disk->gid, path, limit_of(disk), &text);
 	if (r == 0 && !may_be_meant(disk, id, &text))
 		return 0;
 	if (r == 0)
@@ -192,12 +204,19 @@ static int read_record(struct docker_disk *disk, const char *directory, const ch
 
 /* --- all records --- */
 
+/* A user's that didn't answer once, or for which no time is left. */
+static bool is_late(const struct docker_disk *disk)
+{
+	return source_is_foreign(disk->source) &&
+	       (disk->failed == -ETIMEDOUT || users_time(disk->source->request) <= 0);
+}
+
 static int read_directory(struct docker_disk *disk, DIR *dir, const char *directory, size_t max)
 {
 	const struct dirent *entry;
 	int r = 0;
 
-	for (size_t n = 0; dir && r == 0 && n < max && (entry = readdir(dir));)
+	for (size_t n = 0; r == 0 && n < max && !is_late(disk) && (entry = readdir(dir));)
 		if (docker_id_is_valid(entry->d_name)) {
 			r = read_record(disk, directory, entry->d_name);
 			n++;
@@ -305,7 +324,7 @@ int docker_disk_look(struct source *source, struct cj_error *err)
 	if (r == 0 && ref)
 		containers_match(&source->found, disk->ref);
 	if (r == 0 && source->found.n == 0)
-		r = disk->failed;
+		r = disk->failed; /* else what could be read is the answer */
 	if (r == 0)
 		r = disk_path(place, disk->data, "/containers", "");
 	if (r == 0)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <conjoin/error.h>
@@ -14,6 +15,7 @@
 
 struct engine {
 	const char *scheme;
+	bool listens; /* it has a daemon, whose socket --engine-socket may name */
 	/*
 	 * Engines of processes: finds the process that `ref` names and pins it. NULL: it's one of
 	 * containers.

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "engine/cgroup_scan.h"
 #include "engine/search.h"
 #include "engine/verify.h"
@@ -14,6 +16,8 @@ enum { TRIES = 3 };
 
 static void search_done(struct search *search)
 {
+	int64_t foreign_until;
+
 	for (size_t i = 0; i < search->n_hits; i++) {
 		container_done(&search->hits[i].container);
 		pidref_done(&search->hits[i].ref);
@@ -21,7 +25,10 @@ static void search_done(struct search *search)
 	search->n_hits = 0;
 	container_done(&search->idle);
 	sources_done(&search->sources);
+	/* Another try has what is left of users' time. */
+	foreign_until = search->shared.foreign_until;
 	engine_shared_done(&search->shared);
+	search->shared.foreign_until = foreign_until;
 	search->stale = (struct cj_error)CJ_ERROR_INIT;
 }
 
@@ -35,8 +42,12 @@ static int check_sockets(const struct search *search, struct cj_error *err)
 		const struct engine *engine =
 			equals ? engine_by_scheme(*socket, (size_t)(equals - *socket)) : NULL;
 
-		if (equals && **socket != '/' && (!engine || !engine->sources))
-			return cj_fail(err, EINVAL, "ask at %s: there is no such engine", *socket);
+		if (equals && **socket != '/' && (!engine || !engine->listens))
+			return cj_fail(err, EINVAL,
+				       "ask at %s: no engine of that name has a socket", *socket);
+		if (!equals && search->only && !search->only->listens)
+			return cj_fail(err, EINVAL, "ask %s at %s: it has no socket",
+				       search->only->scheme, *socket);
 		if ((!equals || **socket == '/') && !search->only)
 			return cj_fail(err, EINVAL, "ask at %s: of which engine? ENGINE=PATH says",
 				       *socket);
@@ -143,30 +154,112 @@ static bool is_same(const struct container *a, const struct container *b)
 	return a->pid > 0 && a->pid == b->pid;
 }
 
-/* One place has several of that name: whether they run doesn't make one of them more meant than others. */
-static int check_single(const struct search *search, const struct containers *found,
-			struct cj_error *err)
+/* How a word names a container; the lower, the more it's meant. */
+enum meaning { BY_ID, BY_NAME, BY_PREFIX };
+
+static bool has_part(const char *name, const char *word)
 {
+	size_t length = strlen(word);
+
+	for (const char *at = name; (at = strstr(at, word)); at++)
+		if ((at == name || at[-1] == '/') && (!at[length] || at[length] == '/'))
+			return true;
+	return false;
+}
+
+/* What has the word for the beginning of its id alone; all else the engine has found in its own manner. */
+static enum meaning meaning_of(const struct container *container, const char *ref)
+{
+	if (container->id && strcmp(container->id, ref) == 0)
+		return BY_ID;
+	if (container_id_begins_with(container->id, ref) &&
+	    !(container->name && has_part(container->name, ref)))
+		return BY_PREFIX;
+	return BY_NAME;
+}
+
+static bool is_foreign(const struct container *container)
+{
+	return container->owner != 0 && container->owner != geteuid();
+}
+
+/* Whose containers count: others' only where the system and the caller have none that could be meant. */
+enum whose { OURS, OTHERS };
+
+/* Walks over what was found, of `whose`, from `*i` and `*n` on; NULL: that was all. */
+static struct container *next_found(const struct search *search, enum whose whose, size_t *i,
+				    size_t *n)
+{
+	for (; *i < search->sources.n; (*i)++, *n = 0) {
+		const struct containers *found = &search->sources.items[*i].found;
+
+		for (; *n < found->n; (*n)++)
+			if (found->items[*n].scheme &&
+			    is_foreign(&found->items[*n]) == (whose == OTHERS))
+				return &found->items[(*n)++];
+	}
+	return NULL;
+}
+
+static enum meaning best_meaning(const struct search *search, enum whose whose)
+{
+	enum meaning best = BY_PREFIX;
+	struct container *container;
+	size_t i = 0, n = 0;
+
+	while ((container = next_found(search, whose, &i, &n)))
+		if (meaning_of(container, search->request.ref) < best)
+			best = meaning_of(container, search->request.ref);
+	return best;
+}
+
+/*
+ * One engine has several of that name: whether they run doesn't make one of them more meant than others.
+ * What users' engines tell may be anything: there it's what turns out to run that counts, if one may.
+ */
+static int check_single(const struct search *search, const struct containers *found,
+			enum whose whose, enum meaning best, struct cj_error *err)
+{
+	const struct container *first = NULL;
 	bool several = false;
 
-	for (size_t i = 1; i < found->n; i++)
-		several = several || !is_same(&found->items[0], &found->items[i]);
-	if (!several)
-		return 0;
-	return search_fail_with_several(search, found, err);
+	for (size_t i = 0; i < found->n; i++) {
+		const struct container *container = &found->items[i];
+
+		if (is_foreign(container) != (whose == OTHERS) ||
+		    meaning_of(container, search->request.ref) > best)
+			continue;
+		if (whose == OTHERS && may_run(container))
+			return 0;
+		if (first)
+			several = several || !is_same(first, container);
+		else
+			first = container;
+	}
+	return several ? search_fail_with_several(search, found, err) : 0;
+}
+
+static int consider_those_of(struct search *search, enum whose whose, struct cj_error *err)
+{
+	enum meaning best = best_meaning(search, whose);
+	struct container *container;
+	size_t i = 0, n = 0;
+	int r = 0;
+
+	for (size_t k = 0; k < search->sources.n && r == 0; k++)
+		r = check_single(search, &search->sources.items[k].found, whose, best, err);
+	while (r == 0 && (container = next_found(search, whose, &i, &n)))
+		if (meaning_of(container, search->request.ref) <= best)
+			r = consider(search, search->sources.items[i].way, container, err);
+	return r;
 }
 
 static int consider_all(struct search *search, struct cj_error *err)
 {
-	int r = 0;
+	int r = consider_those_of(search, OURS, err);
 
-	for (size_t i = 0; i < search->sources.n && r == 0; i++) {
-		struct containers *found = &search->sources.items[i].found;
-
-		r = check_single(search, found, err);
-		for (size_t n = 0; n < found->n && r == 0; n++)
-			r = consider(search, search->sources.items[i].way, &found->items[n], err);
-	}
+	if (r == 0 && search->n_hits == 0 && !search->idle.scheme && !search->stale.code)
+		r = consider_those_of(search, OTHERS, err);
 	return r;
 }
 
@@ -185,14 +278,16 @@ static int look_at_cgroups(struct search *search, struct cj_error *err)
 	int r;
 
 	if (search->n_hits > 0 || search->idle.scheme || search->stale.code ||
-	    !cgroup_scan_may_find(search->request.ref) || all_were_asked(search))
+	    !cgroup_scan_may_find(search->only ? search->only->scheme : NULL,
+				  search->request.ref) ||
+	    all_were_asked(search))
 		return 0;
 	r = cgroup_scan(search->only ? search->only->scheme : NULL, search->request.ref, &found);
 	if (r < 0)
 		return cj_fail(err, -r, "look at the cgroups of all processes");
 	if (found.n > 0)
 		search_log(search, "no engine tells: read the cgroups of all processes instead");
-	r = check_single(search, &found, err);
+	r = check_single(search, &found, OURS, BY_PREFIX, err);
 	for (size_t i = 0; i < found.n && r == 0; i++)
 		r = consider(search, SOURCE_READ, &found.items[i], err);
 	return r;
@@ -236,6 +331,7 @@ int engines_find(const struct engine *engine, const char *ref,
 						  .bare = !engine,
 						  .root = "",
 						  .shared = &search->shared};
+	search->request.until = clock_ms() + engine_time(options);
 	for (int i = 0; i < TRIES && r == -EAGAIN; i++) {
 		r = ask(search, err);
 		if (r == 0)

@@ -93,4 +93,4 @@ static int add_sources(const struct engine_request *request, struct sources *sou
 	return r < 0 ? r : cri_sources_add(&engine_k8s, request, sources, err);
 }
 
-const struct engine engine_k8s = {.scheme = "k8s", .sources = add_sources};
+const struct engine engine_k8s = {.scheme = "k8s", .listens = true, .sources = add_sources};

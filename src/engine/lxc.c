@@ -20,7 +20,8 @@
 #include "engine/state.h"
 #include "sys/unix_listeners.h"
 
-enum { MAX_NAMED = 64, MAX_SOCKETS = 1024, CONFIG_LIMIT = 64 << 10 };
+/* Anybody may listen at such names, and each costs a file: with the usual 1024 there must be some left. */
+enum { MAX_NAMED = 16, MAX_UNUSUAL = 64, MAX_SOCKETS = 512, CONFIG_LIMIT = 64 << 10 };
 
 #define DEFAULT_PATH "/var/lib/lxc"
 
@@ -233,7 +234,6 @@ static bool is_usual(const char *listener)
 	return strncmp(listener, DEFAULT_PATH "/", strlen(DEFAULT_PATH "/")) == 0;
 }
 
-/* Anybody may listen at such names: there's a bound, which hides none at the usual place. */
 static int add_listener(const char *listener, void *data)
 {
 	struct discovery *discovery = data;
@@ -241,8 +241,8 @@ static int add_listener(const char *listener, void *data)
 	char name[NAME_MAX + 1], address[NAME_MAX + 2];
 
 	if (lxc_socket_name(listener, name) < 0 || (ref && name[0] && strcmp(name, ref) != 0) ||
-	    (discovery->n >= (ref ? MAX_NAMED : MAX_SOCKETS) && !is_usual(listener)) ||
-	    discovery->n >= 2 * MAX_SOCKETS)
+	    (discovery->n >= (ref ? MAX_NAMED : MAX_UNUSUAL) && !is_usual(listener)) ||
+	    discovery->n >= MAX_SOCKETS)
 		return 0;
 	(void)snprintf(address, sizeof(address), "@%s", listener);
 	for (size_t i = 0; i < discovery->sources->n; i++) {

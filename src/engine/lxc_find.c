@@ -5,25 +5,41 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "engine/cgroup_tree.h"
 #include "engine/engine.h"
 #include "engine/first.h"
+#include "engine/shared.h"
 #include "sys/kin.h"
 #include "sys/namespace.h"
 #include "sys/proc.h"
 
-enum { STATUS_LIMIT = 1 << 20, TITLE_SIZE = 512 };
+enum { STATUS_LIMIT = 1 << 20, TITLE_SIZE = 512, MAX_FOREIGN = 256 };
 
-static bool is_of(int proc, uid_t owner)
+/* Whose process it is; false: of several, as with a setuid program. */
+static bool read_owner(int proc, uid_t *ret)
 {
 	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
 	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 
-	return proc_read(proc, "status", STATUS_LIMIT, &text) == 0 &&
-	       proc_parse_status(text.data, &status) == 0 && status.uid[1] == owner;
+	if (proc_read(proc, "status", STATUS_LIMIT, &text) < 0 ||
+	    proc_parse_status(text.data, &status) < 0 || status.uid[1] != status.uid[0] ||
+	    status.uid[2] != status.uid[0] || status.uid[3] != status.uid[0])
+		return false;
+	*ret = status.uid[0];
+	return true;
+}
+
+static bool is_of(int proc, uid_t owner)
+{
+	uid_t uid;
+
+	return read_owner(proc, &uid) && uid == owner;
 }
 
 /* Whoever has the network namespace may listen in a monitor's place, and name somebody else's container. */
@@ -72,16 +88,22 @@ int lxc_add(struct source *source, const struct lxc_process *process)
 	return r < 0 ? r : container_set(&container->cgroup_word, word);
 }
 
-/* "[lxc monitor] LXCPATH NAME", of which "@LXCPATH/NAME/command" is made. lxc, src/lxc/lxccontainer.c */
-static bool is_monitor(int proc, const char *address, const char *name)
-{
-	static const char title[] = "[lxc monitor] ";
-	size_t address_length = strlen(address), length = strlen(name), path_length;
-	char text[TITLE_SIZE];
-	ssize_t n = proc_read_small(proc, "cmdline", text, sizeof(text));
+static const char title[] = "[lxc monitor] ";
 
-	if (n <= 0 || strncmp(text, title, strlen(title)) != 0 ||
-	    address_length < 1 + 1 + length + strlen("/command"))
+/* 0, if it isn't called as a monitor is. */
+static size_t read_title(int proc, char buf[TITLE_SIZE])
+{
+	ssize_t n = proc_read_small(proc, "cmdline", buf, TITLE_SIZE);
+
+	return n > 0 && strncmp(buf, title, strlen(title)) == 0 ? strlen(buf) : 0;
+}
+
+/* "[lxc monitor] LXCPATH NAME", of which "@LXCPATH/NAME/command" is made. lxc, src/lxc/lxccontainer.c */
+static bool is_title(const char *text, const char *address, const char *name)
+{
+	size_t address_length = strlen(address), length = strlen(name), path_length;
+
+	if (address_length < 1 + 1 + length + strlen("/command"))
 		return false;
 	path_length = address_length - 1 - 1 - length - strlen("/command");
 	return strlen(text) == strlen(title) + path_length + 1 + length &&
@@ -90,23 +112,89 @@ static bool is_monitor(int proc, const char *address, const char *name)
 	       strcmp(text + strlen(title) + path_length + 1, name) == 0;
 }
 
-static int find_child(struct source *source, const char *name, struct lxc_process *ret)
+static bool is_foreign(uid_t owner)
+{
+	return owner != 0 && owner != geteuid();
+}
+
+/* Of others' only so many: anybody can call any number of processes so. */
+static int note_monitor(struct engine_shared *shared, pid_t pid, int proc, size_t *n_foreign)
+{
+	struct engine_monitor monitor = {.pid = pid};
+	void *grown = shared->monitors;
+	char text[TITLE_SIZE];
+
+	if (read_title(proc, text) == 0 || !read_owner(proc, &monitor.owner) ||
+	    (is_foreign(monitor.owner) && (*n_foreign)++ >= MAX_FOREIGN))
+		return 0;
+	monitor.title = strdup(text);
+	if (!monitor.title)
+		return -ENOMEM;
+	if (!array_grow(&grown, sizeof(monitor), &shared->monitors_room, shared->n_monitors + 1)) {
+		free(monitor.title);
+		return -ENOMEM;
+	}
+	shared->monitors = grown;
+	shared->monitors[shared->n_monitors++] = monitor;
+	return 0;
+}
+
+/* One walk for all the monitors that are mute: their sockets may be many, and any user's. */
+static int collect_monitors(struct engine_shared *shared)
 {
 	struct proc_list *list;
-	struct first first;
-	int r = proc_list_new(&list, NULL);
+	size_t n_foreign = 0;
+	int r;
 
+	if (shared->has_monitors)
+		return 0;
+	r = proc_list_new(&list, NULL);
 	if (r < 0)
 		return r;
-	r = -ENOENT;
-	for (pid_t pid; r == -ENOENT && (pid = proc_list_next(list));) {
+	for (pid_t pid; r == 0 && (pid = proc_list_next(list));) {
 		_cleanup_fd_ int proc = -EBADF;
 
-		if (proc_open(pid, &proc, NULL) == 0 && is_monitor(proc, source->address, name) &&
-		    is_of(proc, source->owner))
-			r = first_child_inside(pid, &first);
+		if (proc_open(pid, &proc, NULL) == 0)
+			r = note_monitor(shared, pid, proc, &n_foreign);
 	}
 	proc_list_free(list);
+	shared->has_monitors = r == 0;
+	return r;
+}
+
+/* What was collected is a while ago: it's looked at again. */
+static int find_child_of(const struct engine_monitor *monitor, struct first *ret)
+{
+	_cleanup_fd_ int proc = -EBADF;
+	char text[TITLE_SIZE];
+
+	if (proc_open(monitor->pid, &proc, NULL) < 0 || read_title(proc, text) == 0 ||
+	    strcmp(text, monitor->title) != 0 || !is_of(proc, monitor->owner))
+		return -ENOENT;
+	return first_child_inside(monitor->pid, ret);
+}
+
+static int find_child(struct source *source, const char *name, struct lxc_process *ret)
+{
+	struct engine_shared own = {.has_monitors = false}, *shared = source->request->shared;
+	struct first first;
+	int r;
+
+	if (is_foreign(source->owner) && engine_foreign_time(source->request) == 0)
+		return -ENOENT;
+	if (!shared)
+		shared = &own;
+	r = collect_monitors(shared);
+	if (r == 0)
+		r = -ENOENT;
+	for (size_t i = 0; i < shared->n_monitors && r == -ENOENT; i++) {
+		const struct engine_monitor *monitor = &shared->monitors[i];
+
+		if (monitor->owner == source->owner &&
+		    is_title(monitor->title, source->address, name))
+			r = find_child_of(monitor, &first);
+	}
+	engine_shared_done(&own);
 	if (r == 0)
 		*ret = (struct lxc_process){.name = name, .pid = first.pid, .owner = source->owner};
 	return r;

@@ -29,7 +29,8 @@ int lxc_add(struct source *source, const struct lxc_process *process);
 
 /*
  * Finds the monitor that should answer at source->address among all processes, by its title, and adds its
- * child. Only one of source->owner counts: anybody can call themselves so.
+ * child. Only one of source->owner counts: anybody can call themselves so. All processes are looked at once a
+ * search; for other users only while there is time for them.
  *
  *	ENOENT	there's none
  */

@@ -77,7 +77,7 @@ static const struct field {
 	/* What the unit is called depends on the version. */
 	{"SCOPE=", offsetof(struct machine_record, unit), NAME_MAX + 1},
 	{"UNIT=", offsetof(struct machine_record, unit), NAME_MAX + 1},
-	{"CLASS=", offsetof(struct machine_record, class), 16},
+	{"CLASS=", offsetof(struct machine_record, kind), 16},
 	{"SERVICE=", offsetof(struct machine_record, service), NAME_MAX + 1},
 	{"ROOT=", offsetof(struct machine_record, root), PATH_MAX},
 };
@@ -152,8 +152,8 @@ static int add_record(struct source *source, const char *name, const struct mach
 	/* The file may be older than the process: that it's in the machine's unit is what counts. */
 	if (r == 0)
 		r = container_set(&container->cgroup_word, record->unit);
-	if (r == 0 && record->class[0])
-		r = container_add_label(container, "class", record->class);
+	if (r == 0 && record->kind[0])
+		r = container_add_label(container, "class", record->kind);
 	if (r == 0 && record->service[0])
 		r = container_add_label(container, "service", record->service);
 	if (r == 0 && record->root[0])
@@ -178,7 +178,7 @@ static int read_record(struct source *source, const char *name)
 	if (r < 0)
 		return r;
 	/* The machine that this is, as machined sees it, is no container. */
-	return strcmp(record.class, "host") == 0 ? 0 : add_record(source, name, &record);
+	return strcmp(record.kind, "host") == 0 ? 0 : add_record(source, name, &record);
 }
 
 /* Letters, digits and "-.", as in a host name; the links "unit:…" beside the files have a colon. */

@@ -23,7 +23,7 @@ struct machine_record {
 	pid_t leader;
 	uid_t owner; /* of a machine that a user registered */
 	char unit[NAME_MAX + 1];
-	char class[16]; /* "container", "vm" */
+	char kind[16]; /* "container", "vm" */
 	char service[NAME_MAX + 1];
 	char root[PATH_MAX];
 };

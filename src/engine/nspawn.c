@@ -235,8 +235,16 @@ int nspawn_name(const char *cmdline, size_t size, const char *cwd, char ret[MACH
 	return name_by_options(&options, cwd, ret);
 }
 
-/* Root's own, in our pid namespace: what others call themselves counts for nothing. */
-static bool is_nspawn(int proc, uint64_t own_ns)
+/* The namespaces that a watcher of root's is in: ours. */
+struct own {
+	uint64_t pid, user;
+};
+
+/*
+ * Root's own, in our namespaces: what others call themselves counts for nothing. All four ids: a setuid
+ * program that a user starts by another name (a link to it) has root's effective one.
+ */
+static bool is_nspawn(int proc, const struct own *own)
 {
 	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
 	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
@@ -246,11 +254,31 @@ static bool is_nspawn(int proc, uint64_t own_ns)
 	return proc_read_small(proc, "comm", comm, sizeof(comm)) > 0 &&
 	       strcmp(comm, "systemd-nspawn\n") == 0 &&
 	       proc_read(proc, "status", STATUS_LIMIT, &text) == 0 &&
-	       proc_parse_status(text.data, &status) == 0 && status.uid[1] == 0 &&
-	       namespace_read(proc, NAMESPACE_PID, &ns) == 0 && ns == own_ns;
+	       proc_parse_status(text.data, &status) == 0 && status.uid[0] == 0 &&
+	       status.uid[1] == 0 && status.uid[2] == 0 && status.uid[3] == 0 &&
+	       namespace_read(proc, NAMESPACE_PID, &ns) == 0 && ns == own->pid &&
+	       namespace_read(proc, NAMESPACE_USER, &ns) == 0 && ns == own->user;
 }
 
-static int visit_one(pid_t pid, int proc, nspawn_fn fn, void *data)
+/*
+ * Is the child in our user namespace, or in one that root made? A program that becomes root wholly may have a
+ * child that the user made before, in namespaces of the user's.
+ */
+static bool is_of_root(pid_t pid, const struct own *own)
+{
+	_cleanup_fd_ int proc = -EBADF, user = -EBADF;
+	uint64_t inode;
+	uid_t uid;
+
+	if (proc_open(pid, &proc, NULL) < 0)
+		return false;
+	user = namespace_open(proc, NAMESPACE_USER);
+	if (user < 0 || namespace_inode(user, &inode) < 0)
+		return false;
+	return inode == own->user || (namespace_owner(user, &uid) == 0 && uid == 0);
+}
+
+static int visit_one(pid_t pid, int proc, const struct own *own, nspawn_fn fn, void *data)
 {
 	_cleanup_(bytes_done) struct bytes cmdline = BYTES_INIT;
 	char cwd[PATH_MAX], name[MACHINE_NAME_MAX + 1];
@@ -259,7 +287,7 @@ static int visit_one(pid_t pid, int proc, nspawn_fn fn, void *data)
 	if (proc_read(proc, "cmdline", CMDLINE_LIMIT, &cmdline) < 0 ||
 	    proc_readlink(proc, "cwd", cwd, sizeof(cwd)) < 0 ||
 	    nspawn_name(cmdline.data, cmdline.size, cwd, name) < 0 ||
-	    first_child_inside(pid, &first) < 0)
+	    first_child_inside(pid, &first) < 0 || !is_of_root(first.pid, own))
 		return 0;
 	return fn(name, first.pid, first.start, data);
 }
@@ -268,11 +296,13 @@ int nspawn_visit(nspawn_fn fn, void *data)
 {
 	_cleanup_fd_ int self = -EBADF;
 	struct proc_list *list;
-	uint64_t own_ns;
+	struct own own;
 	int r = proc_open(0, &self, NULL);
 
 	if (r == 0)
-		r = namespace_read(self, NAMESPACE_PID, &own_ns);
+		r = namespace_read(self, NAMESPACE_PID, &own.pid);
+	if (r == 0)
+		r = namespace_read(self, NAMESPACE_USER, &own.user);
 	if (r == 0)
 		r = proc_list_new(&list, NULL);
 	if (r < 0)
@@ -280,8 +310,8 @@ int nspawn_visit(nspawn_fn fn, void *data)
 	for (pid_t pid; r == 0 && (pid = proc_list_next(list));) {
 		_cleanup_fd_ int proc = -EBADF;
 
-		if (proc_open(pid, &proc, NULL) == 0 && is_nspawn(proc, own_ns))
-			r = visit_one(pid, proc, fn, data);
+		if (proc_open(pid, &proc, NULL) == 0 && is_nspawn(proc, &own))
+			r = visit_one(pid, proc, &own, fn, data);
 	}
 	proc_list_free(list);
 	return r;

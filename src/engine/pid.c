@@ -24,4 +24,4 @@ static int find(const char *ref, struct pidref *ret, struct cj_error *err)
 		     : pidref_open(pid, ret, err);
 }
 
-const struct engine engine_pid = {"pid", find};
+const struct engine engine_pid = {.scheme = "pid", .find = find};

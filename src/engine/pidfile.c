@@ -29,4 +29,4 @@ static int find(const char *path, struct pidref *ret, struct cj_error *err)
 	return pidref_open(pid, ret, err);
 }
 
-const struct engine engine_pidfile = {"pidfile", find};
+const struct engine engine_pidfile = {.scheme = "pidfile", .find = find};

@@ -20,9 +20,10 @@
 #include "engine/peer.h"
 #include "engine/state.h"
 #include "engine/users.h"
-#include "sys/container_file.h"
 
-enum { LIST_MAX = 32 << 20, CONFIG_MAX = 1 << 20, PID_FILE_MAX = 64 };
+/* Of another user: an entry of the list is 1 KiB, and there are some hundreds at most. */
+enum { LIST_MAX = 32 << 20, FOREIGN_LIST_MAX = 4 << 20 };
+enum { CONFIG_MAX = 1 << 20, FOREIGN_CONFIG_MAX = 64 * 1024, PID_FILE_MAX = 64 };
 
 struct podman_disk {
 	struct source *source;
@@ -31,6 +32,8 @@ struct podman_disk {
 	int user;			     /* a foreign user's runtime directory, or -EBADF */
 	const char *driver;		     /* whose list is read */
 	size_t lists;			     /* that were read */
+	gid_t gid;			     /* of another user */
+	bool late;			     /* that one's files take too long: no more of them */
 };
 
 /* Of containers/storage. */
@@ -79,10 +82,19 @@ static int take_value(char path[PATH_MAX], const struct bytes *text, const char 
 	return value && value[0] == '/' && !strchr(value, '$') ? disk_path(path, value, "", "") : 0;
 }
 
+static int read_file(struct podman_disk *disk, const char *path, size_t limit, struct bytes *ret)
+{
+	int r = disk_read(disk->source, disk->gid, path, limit, ret);
+
+	disk->late = disk->late || (r == -ETIMEDOUT && source_is_foreign(disk->source));
+	return r;
+}
+
 static int read_config(struct podman_disk *disk, const char *path)
 {
 	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
-	int r = disk_read(disk->source, path, CONFIG_MAX, &text);
+	bool foreign = source_is_foreign(disk->source);
+	int r = read_file(disk, path, foreign ? FOREIGN_CONFIG_MAX : CONFIG_MAX, &text);
 
 	if (r == 0)
 		r = take_value(disk->graph, &text, "graphroot");
@@ -105,7 +117,7 @@ static int find_user_places(struct podman_disk *disk)
 	const struct source *source = disk->source;
 	_cleanup_free_ char *home = NULL;
 	char path[PATH_MAX];
-	int r = users_home(source->request, source->owner, &home);
+	int r = users_home(source->request, source->owner, &home, &disk->gid);
 
 	if (r == 0)
 		r = disk_path(disk->graph, home, "/.local/share/containers/storage", "");
@@ -117,7 +129,7 @@ static int find_user_places(struct podman_disk *disk)
 		r = disk_path(path, home, "/.config/containers/storage.conf", "");
 	if (r == 0)
 		(void)read_config(disk, path); /* defaults */
-	return r;
+	return disk->late ? -ETIMEDOUT : r;
 }
 
 static int find_places(struct podman_disk *disk)
@@ -152,22 +164,22 @@ static int userdata_path(char path[PATH_MAX], const struct podman_disk *disk, co
 }
 
 /* Of a user's the part below the runtime directory is read by users.h. */
-static int read_run_file(const struct podman_disk *disk, const char *path, struct bytes *ret)
+static int read_run_file(struct podman_disk *disk, const char *path, struct bytes *ret)
 {
 	char below[PATH_MAX];
 	size_t length;
 
 	if (disk->user < 0)
-		return disk_read(disk->source, path, PID_FILE_MAX, ret);
+		return read_file(disk, path, PID_FILE_MAX, ret);
 	if (users_path(disk->source->request, disk->source->owner, "/", below, sizeof(below)) < 0)
 		return -ENAMETOOLONG;
 	length = strlen(below) - strlen(disk->source->request->root);
 	if (strncmp(path, below + strlen(disk->source->request->root), length) != 0)
-		return disk_read(disk->source, path, PID_FILE_MAX, ret); /* a runroot elsewhere */
+		return read_file(disk, path, PID_FILE_MAX, ret); /* a runroot elsewhere */
 	return users_read_file(disk->user, path + length, PID_FILE_MAX, ret);
 }
 
-static int read_pid(const struct podman_disk *disk, const char *id, pid_t *ret)
+static int read_pid(struct podman_disk *disk, const char *id, pid_t *ret)
 {
 	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 	char path[PATH_MAX];
@@ -181,28 +193,19 @@ static int read_pid(const struct podman_disk *disk, const char *id, pid_t *ret)
 	return parse_pid(text.data, ret);
 }
 
-/* A user's home may hang: a process of its own looks, for one container at least. */
-static bool is_there(const struct podman_disk *disk, const char *path)
+/* To look into another user's home costs a process: for one container at least. */
+static bool is_there(struct podman_disk *disk, const char *path)
 {
-	const struct file_query query = {.path = path, .wanted = FILE_REGULAR};
-	char whole[PATH_MAX];
-	struct stat st;
-	size_t which;
+	int r = 1;
 
-	if (!source_is_foreign(disk->source))
-		return disk_path(whole, disk->source->request->root, path, "") == 0 &&
-		       stat(whole, &st) == 0;
-	if (!disk->ref)
-		return true;
-	_cleanup_fd_ int root =
-		open(disk->source->request->root[0] ? disk->source->request->root : "/",
-		     O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	return root < 0 || container_file_find(root, NULL, &query, 1, &which, NULL) != -ENOENT;
+	if (!source_is_foreign(disk->source) || disk->ref)
+		r = disk_has_file(disk->source, disk->gid, path);
+	disk->late = disk->late || r == -ETIMEDOUT;
+	return r != 0;
 }
 
 /* The bundle is made when it's started for the first time. */
-static int set_bundle(const struct podman_disk *disk, struct container *container)
+static int set_bundle(struct podman_disk *disk, struct container *container)
 {
 	char bundle[PATH_MAX], path[PATH_MAX];
 
@@ -217,7 +220,7 @@ static int set_bundle(const struct podman_disk *disk, struct container *containe
 	return source_is_foreign(disk->source) ? 0 : container_set(&container->bundle, bundle);
 }
 
-static int set_state(const struct podman_disk *disk, struct container *container)
+static int set_state(struct podman_disk *disk, struct container *container)
 {
 	pid_t pid;
 	int r;
@@ -277,8 +280,12 @@ static int add_stored(const json_t *json, void *data)
 	_cleanup_json_ json_t *metadata = NULL;
 	int r;
 
-	if (!is_meant(disk, json))
+	if (disk->late || !is_meant(disk, json))
 		return 0;
+	if (source_is_foreign(disk->source) && users_time(disk->source->request) <= 0) {
+		disk->late = true;
+		return 0;
+	}
 	r = read_metadata(json_string_value(json_object_get(json, "metadata")),
 			  json_string_value(json_object_get(json, "id")), &metadata);
 	if (r < 0)
@@ -297,14 +304,15 @@ static int read_list(struct podman_disk *disk, const char *name, struct cj_error
 {
 	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 	struct cj_error why = CJ_ERROR_INIT;
+	size_t limit = source_is_foreign(disk->source) ? FOREIGN_LIST_MAX : LIST_MAX;
 	char path[PATH_MAX];
 	int r = snprintf(path, sizeof(path), "%s/%s-containers/%s", disk->graph, disk->driver,
 			 name) >= (int)sizeof(path)
 			? -ENAMETOOLONG
-			: disk_read(disk->source, path, LIST_MAX, &text);
+			: read_file(disk, path, limit, &text);
 
-	if (r == -ENOENT || r == -ENOTDIR)
-		return 0;
+	if (r == -ENOENT || r == -ENOTDIR || (disk->late && disk->lists > 0))
+		return 0; /* what could be read is the answer */
 	if (r == 0 && text.size > 0)
 		r = json_parse_list(text.data, text.size, add_stored, disk, &why);
 	if (r < 0)
@@ -331,10 +339,11 @@ static int read_lists(struct podman_disk *disk, struct cj_error *err)
 	static const char *const names[] = {"containers.json", "volatile-containers.json"};
 	int r = 0;
 
-	for (size_t i = 0; i < ELEMENTS(drivers) && r == 0; i++) {
+	for (size_t i = 0; i < ELEMENTS(drivers) && r == 0 && !disk->late; i++) {
 		disk->driver = drivers[i];
-		for (size_t n = 0; n < ELEMENTS(names) && r == 0 && is_used(disk, drivers[i]); n++)
-			r = read_list(disk, names[n], err);
+		for (size_t n = 0; n < ELEMENTS(names) && r == 0 && !disk->late; n++)
+			if (is_used(disk, drivers[i]))
+				r = read_list(disk, names[n], err);
 	}
 	return r;
 }

@@ -9,20 +9,24 @@
 #include "base/cleanup.h"
 #include "base/format.h"
 
-enum { DEFAULT_TIMEOUT_MS = 2000 };
-
 void search_log(const struct search *search, const char *text)
 {
 	const struct cj_engine_options *options = search->request.options;
+	char line[1024];
 
-	if (options->log)
-		options->log(options->log_data, CJ_LOG_STEP, text);
+	if (!options->log)
+		return;
+	/* One line it's promised to be, whatever a socket is called. */
+	(void)snprintf(line, sizeof(line), "%s", text);
+	for (char *at = line; *at; at++)
+		if (*at == '\n' || *at == '\r')
+			*at = ' ';
+	options->log(options->log_data, CJ_LOG_STEP, line);
 }
 
 static void describe_asking(const struct source *source, char *buf, size_t size)
 {
-	const struct cj_engine_options *options = source->request->options;
-	int64_t timeout = options->timeout > 0 ? options->timeout : DEFAULT_TIMEOUT_MS;
+	int64_t timeout = source_time(source);
 
 	if (source->asking.code == ETIMEDOUT)
 		(void)snprintf(buf, size, "%s: no answer within %" PRId64 " %s", source->address,
@@ -126,22 +130,23 @@ int search_fail_with_idle(const struct search *search, struct cj_error *err)
 			       : container_state_name(idle->state));
 }
 
-/* Did one of its sources go this way? An engine without any source isn't here. */
+/* The best way that one of its sources went; an engine without any source isn't here. */
 static bool went(const struct search *search, const struct engine *engine, enum source_way way)
 {
-	bool any = false;
+	static const enum source_way ways[] = {SOURCE_ASKED, SOURCE_READ, SOURCE_FAILED,
+					       SOURCE_NOBODY};
+	bool any[ELEMENTS(ways)] = {false};
+	size_t best = 0;
 
-	for (size_t i = 0; i < search->sources.n; i++) {
-		const struct source *source = &search->sources.items[i];
-
-		if (source->engine != engine)
-			continue;
-		if (source->way == way)
-			return true;
-		any = true;
-	}
+	for (size_t i = 0; i < search->sources.n; i++)
+		if (search->sources.items[i].engine == engine)
+			any[search->sources.items[i].way] = true;
+	while (best < ELEMENTS(ways) && !any[ways[best]])
+		best++;
+	if (best < ELEMENTS(ways))
+		return ways[best] == way;
 	/* For k8s cri speaks, and a unit is only asked for with its suffix. */
-	return !any && way == SOURCE_NOBODY && engine != &engine_k8s && engine != &engine_unit;
+	return way == SOURCE_NOBODY && engine != &engine_k8s && engine != &engine_unit;
 }
 
 static void name_engines(const struct search *search, enum source_way way, char *buf, size_t size)

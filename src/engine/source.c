@@ -16,11 +16,12 @@
 #include "base/grow.h"
 #include "base/io.h"
 #include "engine/engine.h"
+#include "engine/shared.h"
 #include "engine/users.h"
 #include "sys/namespace.h"
 #include "sys/proc.h"
 
-enum { TIMEOUT_MS = 2000, FOREIGN_MS = 500, MAX_SOURCES = 4096 };
+enum { TIMEOUT_MS = 2000, FOREIGN_MS = 500 };
 
 int sources_add(struct sources *sources, const struct source_type *type,
 		const struct engine *engine, const struct engine_request *request,
@@ -129,7 +130,7 @@ static int connect_to(const struct source *source, int fd)
 	size_t length = strlen(source->address);
 	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 
-	if (source->owner != 0 && source->owner != geteuid() && source->address[0] == '/')
+	if (source_is_foreign(source) && !source->wanted && source->address[0] == '/')
 		return users_connect(source->request, source->owner, source->address, fd);
 	if (length >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
@@ -158,6 +159,9 @@ int source_connect(struct source *source)
 	}
 	if (getsockopt(source->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) == 0)
 		source->peer = peer.pid;
+	/* Who has the caller name a socket doesn't have the system's word: CONTAINER_HOST under sudo. */
+	if (source->wanted && source->peer > 0)
+		source->owner = peer.uid;
 	return 0;
 }
 
@@ -187,6 +191,7 @@ int source_see_as_peer(struct source *source)
 	}
 	*request = *source->request;
 	request->root = root;
+	request->shared = NULL; /* that is about our own mounts */
 	source->request = source->own_request = request;
 	return 0;
 }
@@ -194,6 +199,18 @@ int source_see_as_peer(struct source *source)
 int source_read_from(struct source *source, const char *what)
 {
 	return container_set(&source->read_from, what);
+}
+
+/* What an engine's own code says may leave out where it was said. */
+static void name_address(struct source *source, int r)
+{
+	struct cj_error said = source->asking;
+
+	if (said.code && strstr(said.text, source->address))
+		return;
+	source->asking = (struct cj_error)CJ_ERROR_INIT;
+	(void)cj_fail(&source->asking, said.code ? said.code : -r, "ask %s%s%s", source->address,
+		      said.code ? ": " : "", said.code ? said.text : "");
 }
 
 /* Ends the conversation: with 1 there is an answer, else the daemon is of no use. */
@@ -210,7 +227,7 @@ static void finish(struct source *source, int r)
 		return;
 	}
 	containers_done(&source->found);
-	(void)cj_fail(&source->asking, -r, "ask %s", source->address);
+	name_address(source, r);
 }
 
 static bool go_on(struct source *source)
@@ -245,55 +262,78 @@ bool source_is_foreign(const struct source *source)
 	return source->owner != 0 && source->owner != geteuid();
 }
 
-/* Nobody can make others wait for long by a socket that never answers. */
-static int64_t time_of(const struct source *source)
+int64_t engine_time(const struct cj_engine_options *options)
 {
-	const struct cj_engine_options *options = source->request->options;
 	int64_t ms = options->timeout > 0 ? options->timeout : TIMEOUT_MS;
+
+	return ms > INT_MAX ? INT_MAX : ms;
+}
+
+/* Nobody can make others wait for long by a socket that never answers. */
+int64_t source_time(const struct source *source)
+{
+	int64_t ms = engine_time(source->request->options);
 
 	return source_is_foreign(source) && ms > FOREIGN_MS ? FOREIGN_MS : ms;
 }
 
-/* Who waits for what, and the ms until the first one's time is up: -1 when nobody waits any more. */
-static int64_t prepare(const struct sources *sources, struct pollfd *polled, int64_t start)
+/* What is waited for: who has a connection, and nobody else, since poll(2) has a bound on files. */
+struct waiting {
+	struct pollfd *polled;
+	struct source **sources;
+	nfds_t n;
+	int64_t left; /* until the first one's time is up */
+};
+
+/* When its time is up. `start`: when the conversations began. */
+static int64_t end_of(const struct source *source, int64_t start)
 {
-	int64_t now = clock_ms(), wait = -1;
+	int64_t end = start + source_time(source), until = source->request->until;
 
+	return until && until < end ? until : end;
+}
+
+static void prepare(struct sources *sources, int64_t start, struct waiting *ret)
+{
+	int64_t now = clock_ms();
+
+	ret->n = 0;
 	for (size_t i = 0; i < sources->n; i++) {
-		const struct source *source = &sources->items[i];
-		int64_t left = start + time_of(source) - now;
+		struct source *source = &sources->items[i];
+		int64_t left = end_of(source, start) - now;
 
-		polled[i] = (struct pollfd){.fd = source->fd, .events = source->events};
 		if (source->fd < 0)
 			continue;
-		if (left < 0)
-			left = 0;
-		if (wait < 0 || left < wait)
-			wait = left;
+		if (ret->n == 0 || left < ret->left)
+			ret->left = left > 0 ? left : 0;
+		ret->polled[ret->n] = (struct pollfd){.fd = source->fd, .events = source->events};
+		ret->sources[ret->n++] = source;
 	}
-	return wait > INT_MAX ? INT_MAX : wait;
 }
 
 /* Drives all conversations until each has ended or its time is up. */
-static void converse(struct sources *sources, struct pollfd *polled)
+static void converse(struct sources *sources, struct waiting *waiting)
 {
-	int64_t start = clock_ms(), wait;
+	int64_t start = clock_ms();
 
-	while ((wait = prepare(sources, polled, start)) >= 0) {
-		int n = poll(polled, sources->n, (int)wait), code = errno;
+	for (;;) {
+		int n, code;
 
+		prepare(sources, start, waiting);
+		if (waiting->n == 0)
+			return;
+		n = poll(waiting->polled, waiting->n, (int)waiting->left);
+		code = errno;
 		if (n < 0 && code == EINTR)
 			continue;
-		for (size_t i = 0; i < sources->n; i++) {
-			struct source *source = &sources->items[i];
+		for (nfds_t i = 0; i < waiting->n; i++) {
+			struct source *source = waiting->sources[i];
 
-			if (source->fd < 0)
-				continue;
 			if (n < 0)
 				finish(source, -code);
-			else if (clock_ms() - start >= time_of(source))
+			else if (clock_ms() >= end_of(source, start))
 				finish(source, -ETIMEDOUT);
-			else if (polled[i].revents)
+			else if (waiting->polled[i].revents)
 				(void)go_on(source);
 		}
 	}
@@ -327,19 +367,28 @@ static void look(struct source *source)
 int sources_run(struct sources *sources, struct cj_error *err)
 {
 	_cleanup_free_ struct pollfd *polled = NULL;
+	_cleanup_free_ struct source **connected = NULL;
+	struct waiting waiting = {.n = 0};
 
 	if (sources->n == 0)
 		return 0;
-	if (sources->n > MAX_SOURCES)
-		return cj_fail(err, E2BIG, "ask %lu engines", (unsigned long)sources->n);
 	polled = calloc(sources->n, sizeof(*polled));
-	if (!polled)
+	connected = calloc(sources->n, sizeof(*connected));
+	if (!polled || !connected)
 		return cj_fail(err, ENOMEM, "ask engines");
+	waiting.polled = polled;
+	waiting.sources = connected;
 	for (size_t i = 0; i < sources->n; i++)
 		(void)begin(&sources->items[i]);
-	converse(sources, polled);
+	converse(sources, &waiting);
+	/* The system's first: what users have may take all the time that there is for them. */
 	for (size_t i = 0; i < sources->n; i++)
-		if (sources->items[i].way != SOURCE_ASKED)
+		if (sources->items[i].way != SOURCE_ASKED && !source_is_foreign(&sources->items[i]))
+			look(&sources->items[i]);
+	for (size_t i = 0; i < sources->n; i++)
+		if (sources->items[i].way != SOURCE_ASKED &&
+		    source_is_foreign(&sources->items[i]) &&
+		    engine_foreign_time(sources->items[i].request) > 0)
 			look(&sources->items[i]);
 	return 0;
 }

@@ -31,6 +31,7 @@ struct source;
 
 /* What is wanted of the engines. */
 struct engine_request {
+	int64_t until; /* clock_ms() when all answers have to be there; 0: as the options say, from now on */
 	const struct cj_engine_options *options; /* complete, never NULL */
 	const char *ref;	      /* what names it; NULL: every container that has a process */
 	bool bare;		      /* no scheme was given: all engines are asked for `ref` */
@@ -52,8 +53,8 @@ struct source_type {
 	int (*step)(struct source *source, struct cj_error *err);
 	/*
 	 * Reads what lies on disk, fills `source->found` in the same way, and tells by source_read_from()
-	 * what was read. Files of other users are only to be read by container_file_read(), which
-	 * can't hang, or below their /run/user by users.h.
+	 * what was read. Files of other users are only to be read with their rights and within
+	 * users_time(), by disk.h, or below their /run/user by users.h.
 	 *
 	 *	0	that is the answer
 	 *	-ENOENT	nothing of this engine is there
@@ -137,6 +138,10 @@ int source_see_as_peer(struct source *source);
 
 /* Is it another user's? It has less time to answer: half a second. */
 bool source_is_foreign(const struct source *source);
+/* How long it had to answer, in milliseconds. */
+int64_t source_time(const struct source *source);
+/* The same for all together. */
+int64_t engine_time(const struct cj_engine_options *options);
 
 /* Tells what look() reads: a directory, or a few words. */
 int source_read_from(struct source *source, const char *what);

@@ -60,8 +60,8 @@ int state_read(enum state_layout layout, const char *root, const char *directory
 	       struct state *ret);
 
 /*
- * Reads config.json, and tells where it lies. That of another user's container is read in a way that
- * can't hang.
+ * Reads config.json, and tells where it lies. That of another user's container is read with
+ * that user's rights, in a way that can't hang.
  *
  *	ENODATA	there is none any more
  */
@@ -93,8 +93,8 @@ struct state_query {
 	const char *id; /* that one: directories are read only where places are nested; NULL: all */
 	const char *prefix; /* of all those that begin with it; NULL: any */
 
-	/* Set by states_visit(), not cleared: there is a directory of records; why something couldn't be
-	 * read (errno), and what. */
+	/* Set by states_visit(), not cleared: there is a directory of records; why something of the system's
+	 * or the caller's own couldn't be read (errno), and what. */
 	bool present;
 	int unreadable;
 	char unreadable_path[PATH_MAX];
@@ -107,8 +107,10 @@ typedef int (*state_fn)(const struct state *state, void *data);
 
 /*
  * Calls back with every record that is wanted, and returns what ended the visit, or 0. What isn't there
- * or is no record is passed over; what can't be read is told by the query. Links are never followed, and
- * a user's directory can't make it wait. At most 16384 directories are looked at.
+ * or is no record is passed over; what can't be read is told by the query. Links are never followed.
+ * The system's come first, then the caller's own, and at most 16384 directories are looked at there. A
+ * user's directory can't make it wait: other users have users_time() together, and each of them a fair part
+ * of it and of another 16384. What comes later is left out, and the log is told.
  */
 int states_visit(struct state_query *query, state_fn fn, void *data);
 

@@ -141,7 +141,7 @@ static bool is_nis(const char *name)
 }
 
 /* fgetpwent_r(3) on a text: a static program has no NSS. */
-static int find_home(const struct bytes *passwd, uid_t uid, char **ret)
+static int find_home(const struct bytes *passwd, uid_t uid, char **ret, gid_t *ret_gid)
 {
 	_cleanup_file_ FILE *file = passwd->size > 0 ? fmemopen(passwd->data, passwd->size, "r")
 						     : NULL;
@@ -154,12 +154,13 @@ static int find_home(const struct bytes *passwd, uid_t uid, char **ret)
 		if (entry.pw_uid != uid || is_nis(entry.pw_name) || entry.pw_dir[0] != '/')
 			continue;
 		*ret = strdup(entry.pw_dir);
+		*ret_gid = entry.pw_gid;
 		return *ret ? 0 : -ENOMEM;
 	}
 	return -ENOENT;
 }
 
-int users_home(const struct engine_request *request, uid_t uid, char **ret)
+int users_home(const struct engine_request *request, uid_t uid, char **ret, gid_t *ret_gid)
 {
 	_cleanup_(bytes_done) struct bytes passwd = BYTES_INIT;
 	char path[PATH_MAX];
@@ -168,5 +169,31 @@ int users_home(const struct engine_request *request, uid_t uid, char **ret)
 	if (snprintf(path, sizeof(path), "%s/etc/passwd", request->root) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	r = state_read_file(path, PASSWD_LIMIT, &passwd);
-	return r < 0 ? r : find_home(&passwd, uid, ret);
+	return r < 0 ? r : find_home(&passwd, uid, ret, ret_gid);
+}
+
+bool users_is_foreign(uid_t owner)
+{
+	return owner != 0 && owner != geteuid();
+}
+
+void users_say_late(const struct engine_request *request)
+{
+	const struct cj_engine_options *options = request->options;
+
+	if (!options->log || (request->shared && request->shared->foreign_said))
+		return;
+	if (request->shared)
+		request->shared->foreign_said = true;
+	options->log(options->log_data, CJ_LOG_STEP,
+		     "time for other users' engines is up: the rest is left out");
+}
+
+int64_t users_time(const struct engine_request *request)
+{
+	int64_t left = engine_foreign_time(request);
+
+	if (left <= 0)
+		users_say_late(request);
+	return left;
 }

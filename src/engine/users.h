@@ -7,7 +7,9 @@
 #pragma once
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/io.h"
@@ -67,12 +69,20 @@ int users_open_path(int fd, const char *path);
 int users_connect(const struct engine_request *request, uid_t uid, const char *address, int fd);
 
 /*
- * The home directory of a user, by the host's passwd(5); owned. What is in there may lie on a file
- * system that never answers: container_file_read() is for it.
+ * The home directory of a user, by the host's passwd(5), owned, and the group. What is in there may lie on a
+ * file system that never answers, and be a link to what is none of the user's: container_file_read_as().
  *
  *	ENOENT	the file doesn't know the user
  */
-int users_home(const struct engine_request *request, uid_t uid, char **ret);
+int users_home(const struct engine_request *request, uid_t uid, char **ret, gid_t *ret_gid);
+
+/*
+ * engine_foreign_time(), to be asked before each record of another user's; tells the log, once a search,
+ * when it's up.
+ */
+int64_t users_time(const struct engine_request *request);
+void users_say_late(const struct engine_request *request); /* that */
+bool users_is_foreign(uid_t owner); /* neither the system's nor the caller's */
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,9 @@
 #include "engine/verify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -10,7 +12,7 @@
 #include "sys/namespace.h"
 #include "sys/proc.h"
 
-enum { CGROUP_LIMIT = 1 << 20, LONG_ID = 32, NESTED_MAX = 33 };
+enum { CGROUP_LIMIT = 1 << 20, STATUS_LIMIT = 1 << 20, LONG_ID = 32, NESTED_MAX = 33 };
 
 /* A whole component, or a long id in one: "docker-ID.scope", "libpod-ID", "SLICE:cri-containerd:ID". */
 static bool is_component(const char *text, const char *at, size_t length)
@@ -79,46 +81,132 @@ static int check_record(const struct container *container, const struct pidref *
 	query.layouts = STATE_BIT(STATE_RUNC) | STATE_BIT(STATE_CRUN);
 	r = state_find(&query, ref->pid, &state);
 	state_users_done(&user, 1);
+	if (r == -ENOENT && query.unreadable)
+		return -query.unreadable; /* who knows what stands there? */
 	if (r < 0)
 		return r;
 	return state.has_start ? check_start(state.start, ref) : -ENOENT;
 }
 
-/* Its user namespace, or one above it that isn't ours, belongs to the user. */
-static bool lives_with(uid_t owner, const struct pidref *ref)
+static int own_user_namespace(uint64_t *ret)
 {
-	_cleanup_fd_ int user = namespace_open(ref->proc, NAMESPACE_USER);
+	_cleanup_fd_ int self = -EBADF;
+	int r = proc_open(0, &self, NULL);
 
-	for (int i = 0; i < NESTED_MAX && user >= 0; i++) {
-		uid_t uid;
+	return r < 0 ? r : namespace_read(self, NAMESPACE_USER, ret);
+}
+
+enum home { ELSEWHERE, OURS, OF_THE_USER };
+
+/*
+ * Which user namespace it lives in: ours, or one that is, or is below, one of the user's that is right below
+ * ours? There the user may do all, whoever owns what is nested in it, and nobody has rights outside of it.
+ */
+static int find_home(uid_t owner, const struct pidref *ref, enum home *ret)
+{
+	_cleanup_fd_ int user = -EBADF;
+	enum home home = OURS;
+	uint64_t ours, inode;
+	uid_t uid;
+	int r = own_user_namespace(&ours);
+
+	if (r == 0)
+		user = namespace_open(ref->proc, NAMESPACE_USER);
+	for (int i = 0; r == 0 && i < NESTED_MAX; i++) {
 		int above;
 
-		if (namespace_owner(user, &uid) < 0)
-			return false;
-		if (uid == owner)
-			return true;
+		r = user < 0 ? user : namespace_inode(user, &inode);
+		if (r == 0 && inode == ours) {
+			*ret = home;
+			return 0;
+		}
+		if (r == 0)
+			r = namespace_owner(user, &uid);
+		if (r < 0)
+			break;
+		home = uid == owner ? OF_THE_USER : ELSEWHERE;
 		above = namespace_parent(user);
 		close_fd(&user);
 		user = above;
 	}
-	return false;
+	*ret = ELSEWHERE;
+	return r == -EPERM ? 0 : r; /* it isn't below ours */
+}
+
+static bool is_root_in_any(const struct proc_status *status)
+{
+	return status->uid[0] == 0 || status->uid[1] == 0 || status->uid[2] == 0 ||
+	       status->uid[3] == 0;
+}
+
+/*
+ * May the user trace it? Then nothing that it could be made to do is more than what the user can do: all ids
+ * are the user's, it has no capabilities, and the kernel hands it to its user (a process that a set-id program
+ * runs in, or ran in and then changed ids, is root's there: dumpable in prctl(2), proc(5)).
+ */
+static int check_traceable(uid_t owner, const struct proc_status *status, const struct pidref *ref)
+{
+	struct stat st;
+
+	for (int i = 0; i < 4; i++)
+		if (status->uid[i] != owner || status->gid[i] != status->gid[0])
+			return -EPERM;
+	if (status->permitted || status->effective || status->ambient)
+		return -EPERM;
+	/* Not the directory itself, which is always its user's. */
+	if (fstatat(ref->proc, "environ", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return st.st_uid == owner ? 0 : -EPERM;
+}
+
+/*
+ * 0, -EPERM: it's not one that the user may name, or why that couldn't be found out. A user writes any number into
+ * a record: of a setuid program that the user started, with the user's environment, or of a process in
+ * root's container that has the same uid by chance. Neither lives in a user namespace of that user's. Without
+ * one only what the kernel itself found in the user's cgroups counts.
+ */
+static int judge_owner(const struct container *container, const struct pidref *ref)
+{
+	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
+	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
+	enum home home;
+	int r = find_home(container->owner, ref, &home);
+
+	if (r < 0)
+		return r;
+	if (home == ELSEWHERE || (home == OURS && (container->start || !container->cgroup_word)))
+		return -EPERM;
+	r = proc_read(ref->proc, "status", STATUS_LIMIT, &text);
+	if (r == 0)
+		r = proc_parse_status(text.data, &status);
+	if (r < 0)
+		return r;
+	if (home == OURS)
+		return check_traceable(container->owner, &status, ref);
+	return is_root_in_any(&status) ? -EPERM : 0;
+}
+
+static const char *name_of(const struct container *container)
+{
+	return container->name ? container->name : container->id ? container->id : "?";
 }
 
 static int check_owner(const struct container *container, const struct pidref *ref,
 		       struct cj_error *err)
 {
-	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
-	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
+	int r;
 
-	if (container->owner == 0 || container->owner == geteuid() ||
-	    lives_with(container->owner, ref))
+	if (container->owner == 0 || container->owner == geteuid())
 		return 0;
-	if (proc_read(ref->proc, "status", CGROUP_LIMIT, &text) == 0 &&
-	    proc_parse_status(text.data, &status) == 0 && status.uid[0] == container->owner)
-		return 0;
-	return cj_fail(err, EPERM,
-		       "believe user %u that process %d is container %s: it isn't that user's",
-		       container->owner, ref->pid, container->name);
+	r = judge_owner(container, ref);
+	if (r == -EPERM)
+		return cj_fail(
+			err, EPERM,
+			"believe user %u that process %d is container %s: it isn't that user's",
+			container->owner, ref->pid, name_of(container));
+	return r < 0 ? cj_fail(err, -r, "find out whether process %d is user %u's", ref->pid,
+			       container->owner)
+		     : 0;
 }
 
 static int check(const struct container *container, const struct pidref *ref, struct cj_error *err)
@@ -126,11 +214,14 @@ static int check(const struct container *container, const struct pidref *ref, st
 	int r = container->start ? check_start(container->start, ref)
 				 : check_cgroup(container, ref);
 
-	if (r < 0 && !container->start)
+	if (r == -ENOENT && !container->start)
 		r = check_record(container, ref);
-	if (r < 0)
+	if (r == -ENOENT)
 		return cj_fail(err, ESRCH, "find process %d in container %s: it's another one's",
-			       ref->pid, container->name ? container->name : container->id);
+			       ref->pid, name_of(container));
+	if (r < 0)
+		return cj_fail(err, -r, "find out whether process %d is in container %s", ref->pid,
+			       name_of(container));
 	r = check_owner(container, ref, err);
 	/* What was read was about this process only if it's still there. */
 	if (r == 0 && pidref_verify(ref) < 0)

@@ -15,10 +15,12 @@
 /*
  * Pins container->pid and compares, the pidfd being open: its start time with the one on record, else its
  * cgroups' paths with the container's id, else the runtime's record of that id with both. What a
- * user's engine names has to live in a user namespace of that user, or to be that user's.
+ * user's engine names has to live in a user namespace of that user's, with none of root's ids; what was found by
+ * the user's cgroups (no start time, a cgroup_word) may also be a process that the user can trace.
  *
  *	ESRCH	there is no such process, or it isn't the container's (any more)
  *	EPERM	a user's engine names a process that isn't the user's
+ *	others	it couldn't be found out: EMFILE, ENOMEM, EACCES
  */
 int container_open(const struct container *container, struct pidref *ret, struct cj_error *err);
 

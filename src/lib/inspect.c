@@ -90,7 +90,8 @@ static void add_container(struct cj_inspection *to, const struct cj_container *c
 		item_text(to, "image", container->image);
 	if (container->bundle)
 		item_text(to, "bundle", container->bundle);
-	item_text(to, "state", container->state);
+	if (container->state)
+		item_text(to, "state", container->state);
 	items_of(to, "container", "labels");
 	items_not_compared(to);
 	for (; label && *label; label++) {

@@ -35,6 +35,20 @@ static int unknown_scheme(const char *text, struct cj_error *err)
 	return cj_fail(err, EINVAL, "find \"%s\", whose scheme is unknown", text);
 }
 
+static int not_of_a_pod(const char *text, struct cj_error *err)
+{
+	return cj_fail(err, EINVAL,
+		       "find %s by a namespace or container, which only pods (k8s:) have", text);
+}
+
+/* A PID, a handle, self, or an engine of processes. */
+static bool names_process(const char *text, const char *colon)
+{
+	const struct engine *engine = colon ? engine_by_scheme(text, (size_t)(colon - text)) : NULL;
+
+	return is_process(text) || strcmp(text, "self") == 0 || (engine && engine->find);
+}
+
 static int find_in_engines(const struct engine *engine, const char *ref,
 			   const struct cj_engine_options *options, struct cj_target *target,
 			   struct cj_error *err)
@@ -44,9 +58,7 @@ static int find_in_engines(const struct engine *engine, const char *ref,
 	if (!engine && of_a_pod)
 		engine = &engine_k8s;
 	if (of_a_pod && engine != &engine_k8s)
-		return cj_fail(err, EINVAL,
-			       "find %s by a namespace or container, which only pods (k8s:) have",
-			       target->text);
+		return not_of_a_pod(target->text, err);
 	return engines_find(engine, ref, options, &target->ref, &target->container, err);
 }
 
@@ -56,6 +68,8 @@ static int find(struct cj_target *target, const struct cj_engine_options *option
 	const char *text = target->text, *colon = strchr(text, ':');
 	const struct engine *engine;
 
+	if ((options->pod_namespace || options->container) && names_process(text, colon))
+		return not_of_a_pod(text, err);
 	if (is_process(text))
 		return engine_pid.find(text, &target->ref, err);
 	if (strcmp(text, "self") == 0)
@@ -80,7 +94,9 @@ static void tell(struct cj_target *target)
 		.image = container->image,
 		.bundle = container->bundle,
 		.labels = (const char *const *)container->labels,
-		.state = container_state_name(container->state),
+		.state = container->state == CONTAINER_UNKNOWN
+				 ? NULL
+				 : container_state_name(container->state),
 	};
 }
 

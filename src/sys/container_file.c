@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -12,21 +15,45 @@
 #include "sys/spawn.h"
 #include "sys/syscalls.h"
 
-enum { DEADLINE_MS = 2000, ENTRIES_MAX = 1000 };
+/* KILLED_MS: for a user's helper to be gone, which may sit in FUSE for as long as the user likes. */
+enum { DEADLINE_MS = 2000, KILLED_MS = 50, ENTRIES_MAX = 1000 };
 
 /* What the helper writes first; the content follows. */
 struct answer {
 	int code; /* 0 or errno */
 };
 
+/*
+ * What a user's files are read with: that user's rights, and no capability whatever our securebits are.
+ * The user must not look into what is a copy of the caller: what setresuid(2) makes of the dumpable
+ * attribute is up to a sysctl.
+ */
+static int become(const struct file_reader *reader)
+{
+	static const struct __user_cap_data_struct none[2];
+	int r = sys_prctl(PR_SET_DUMPABLE, 0, 0);
+
+	if (r == 0)
+		r = sys_setgroups(0, NULL);
+	if (r == 0)
+		r = sys_setresgid(reader->gid, reader->gid, reader->gid);
+	if (r == 0)
+		r = sys_setresuid(reader->uid, reader->uid, reader->uid);
+	if (r == 0)
+		r = sys_prctl(PR_SET_DUMPABLE, 0, 0);
+	return r < 0 ? r : sys_capset(none);
+}
+
 /* The helper, forked from a caller with perhaps many threads: async-signal-safe calls only. */
-static void answer(int root, const char *path, int out)
+static void answer(int root, const char *path, const struct file_reader *reader, int out)
 {
 	struct answer head = {0};
-	int fd = beneath_open_file(root, path);
+	int fd = reader ? become(reader) : 0;
 	char buf[4096];
 	ssize_t n;
 
+	if (fd == 0)
+		fd = beneath_open_file(root, path);
 	head.code = fd < 0 ? -fd : 0;
 	if (io_write_all(out, &head, sizeof(head)) == 0 && fd >= 0)
 		while ((n = io_read(fd, buf, sizeof(buf))) > 0)
@@ -36,10 +63,10 @@ static void answer(int root, const char *path, int out)
 }
 
 /* Reads until the end, `limit` or the deadline. */
-static int collect(int fd, size_t limit, struct bytes *ret)
+static int collect(int fd, size_t limit, int64_t ms, struct bytes *ret)
 {
 	_cleanup_(bytes_done) struct bytes all = BYTES_INIT;
-	int64_t end = clock_ms() + DEADLINE_MS;
+	int64_t end = clock_ms() + ms;
 
 	all.data = malloc(limit + 1);
 	if (!all.data)
@@ -69,11 +96,11 @@ static int collect(int fd, size_t limit, struct bytes *ret)
 	return 0;
 }
 
-static int take_answer(int fd, size_t limit, struct bytes *ret)
+static int take_answer(int fd, size_t limit, int64_t ms, struct bytes *ret)
 {
 	_cleanup_(bytes_done) struct bytes all = BYTES_INIT;
 	struct answer head;
-	int r = collect(fd, limit + sizeof(head), &all);
+	int r = collect(fd, limit + sizeof(head), ms, &all);
 
 	if (r < 0)
 		return r;
@@ -118,17 +145,26 @@ static int is_there(int root, const struct file_query *query)
 		(query->wanted == FILE_REGULAR || st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)));
 }
 
+/* What a helper is to do: look for files, or without `queries` read one. */
+struct task {
+	int root;
+	const char *path; /* or the root beneath the root, for queries */
+	const struct file_query *queries;
+	size_t n;
+	const struct file_reader *reader; /* NULL: with the caller's rights */
+};
+
 /* The helper, as above. What it answers is the index. */
-static void find(int root, const char *subroot, const struct file_query *queries, size_t n, int out)
+static void find(const struct task *task, int out)
 {
 	struct answer head = {.code = ENOENT};
+	int root = task->root, r = task->reader ? become(task->reader) : 0;
 	size_t i = 0;
-	int r = 0;
 
-	if (subroot)
-		root = beneath_open_path(root, subroot, O_DIRECTORY);
-	for (; i < n && root >= 0 && r == 0; i++)
-		r = is_there(root, &queries[i]);
+	if (task->path && r == 0)
+		root = beneath_open_path(root, task->path, O_DIRECTORY);
+	for (; i < task->n && root >= 0 && r == 0; i++)
+		r = is_there(root, &task->queries[i]);
 	if (r != 0)
 		head.code = r < 0 ? -r : 0;
 	(void)io_write_all(out, &head, sizeof(head));
@@ -139,13 +175,23 @@ static void find(int root, const char *subroot, const struct file_query *queries
 	_exit(0);
 }
 
-/* What a helper is to do: look for files, or without `queries` read one. */
-struct task {
-	int root;
-	const char *path; /* or the root beneath the root, for queries */
-	const struct file_query *queries;
-	size_t n;
-};
+/*
+ * As process_end(), without its patience: a FUSE server that has taken a request and keeps it makes
+ * who waits for it unkillable. Such a helper stays until the user's server ends.
+ */
+static void end_soon(int *pidfd)
+{
+	struct pollfd ended = {.fd = *pidfd, .events = POLLIN};
+	siginfo_t info;
+	int r;
+
+	(void)sys_pidfd_send_signal(*pidfd, SIGKILL); /* it may have ended: no matter */
+	do
+		r = poll(&ended, 1, KILLED_MS);
+	while (r < 0 && errno == EINTR);
+	(void)sys_waitid(P_PIDFD, (id_t)*pidfd, &info, WEXITED | WNOHANG | __WALL);
+	close_fd(pidfd);
+}
 
 /* Has it done by a process that can be killed: FUSE may never answer. */
 static int ask_helper(const struct task *task, size_t limit, const char *what, struct bytes *ret,
@@ -153,7 +199,7 @@ static int ask_helper(const struct task *task, size_t limit, const char *what, s
 {
 	_cleanup_fd_ int in = -EBADF, out = -EBADF;
 	_cleanup_(process_end) int helper = -EBADF;
-	int fds[2];
+	int fds[2], r;
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
@@ -162,29 +208,46 @@ static int ask_helper(const struct task *task, size_t limit, const char *what, s
 	out = fds[1];
 	pid = process_spawn(-1, &helper);
 	if (pid == 0 && task->queries)
-		find(task->root, task->path, task->queries, task->n, out);
+		find(task, out);
 	if (pid == 0)
-		answer(task->root, task->path, out);
+		answer(task->root, task->path, task->reader, out);
 	if (pid < 0)
 		return cj_fail(err, -pid, "make a process to %s%s", what,
 			       task->queries ? "" : task->path);
 	close_fd(&out);
-	return take_answer(in, limit, ret);
+	r = take_answer(in, limit, task->reader ? task->reader->ms : DEADLINE_MS, ret);
+	if (task->reader)
+		end_soon(&helper);
+	return r;
+}
+
+static int find_files(const struct task *task, size_t *ret, struct cj_error *err)
+{
+	_cleanup_(bytes_done) struct bytes index = BYTES_INIT;
+	int r = ask_helper(task, sizeof(*ret), "look for files", &index, err);
+
+	if (r == 0 && index.size != sizeof(*ret))
+		r = -EIO; /* the helper was killed */
+	if (r < 0)
+		return cj_fail(err, -r, "look for files%s", task->reader ? "" : " of the target");
+	memcpy(ret, index.data, sizeof(*ret));
+	return 0;
 }
 
 int container_file_find(int root, const char *subroot, const struct file_query *queries, size_t n,
 			size_t *ret, struct cj_error *err)
 {
-	const struct task task = {root, subroot, queries, n};
-	_cleanup_(bytes_done) struct bytes index = BYTES_INIT;
-	int r = ask_helper(&task, sizeof(*ret), "look for files", &index, err);
+	const struct task task = {root, subroot, queries, n, NULL};
 
-	if (r == 0 && index.size != sizeof(*ret))
-		r = -EIO; /* the helper was killed */
-	if (r < 0)
-		return cj_fail(err, -r, "look for files of the target");
-	memcpy(ret, index.data, sizeof(*ret));
-	return 0;
+	return find_files(&task, ret, err);
+}
+
+int container_file_find_as(int root, const struct file_query *queries, size_t n,
+			   const struct file_reader *reader, size_t *ret, struct cj_error *err)
+{
+	const struct task task = {root, NULL, queries, n, reader};
+
+	return find_files(&task, ret, err);
 }
 
 int container_file_read(int root, const char *path, size_t limit, struct bytes *ret,
@@ -194,4 +257,14 @@ int container_file_read(int root, const char *path, size_t limit, struct bytes *
 	int r = ask_helper(&task, limit, "read ", ret, err);
 
 	return r < 0 ? cj_fail(err, -r, "read %s of the target", path) : 0;
+}
+
+int container_file_read_as(int root, const char *path, size_t limit,
+			   const struct file_reader *reader, struct bytes *ret,
+			   struct cj_error *err)
+{
+	const struct task task = {.root = root, .path = path, .reader = reader};
+	int r = ask_helper(&task, limit, "read ", ret, err);
+
+	return r < 0 ? cj_fail(err, -r, "read %s", path) : 0;
 }

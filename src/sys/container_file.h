@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reads a file of a container that may lie on a file system that never answers.
+ * Reads a file of a container, or of a user, that may lie on a file system that never answers.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 #include <conjoin/error.h>
 
@@ -21,6 +24,25 @@
  */
 int container_file_read(int root, const char *path, size_t limit, struct bytes *ret,
 			struct cj_error *err);
+
+/* Whose rights files are read with, and how many milliseconds that may take. */
+struct file_reader {
+	uid_t uid;
+	gid_t gid;
+	int64_t ms;
+};
+
+/*
+ * The same for a file that a user may have put there: the process takes on that user's ids, without other
+ * groups and capabilities, before it resolves the path. What the user can't read it doesn't read either,
+ * whatever a link says.
+ *
+ *	EACCES	the user may not
+ *	EPERM	we can't take on these ids
+ */
+int container_file_read_as(int root, const char *path, size_t limit,
+			   const struct file_reader *reader, struct bytes *ret,
+			   struct cj_error *err);
 
 /* What counts as being there. */
 enum file_wanted {
@@ -49,3 +71,7 @@ struct file_query {
  */
 int container_file_find(int root, const char *subroot, const struct file_query *queries, size_t n,
 			size_t *ret, struct cj_error *err);
+
+/* The same with a user's rights, as above. */
+int container_file_find_as(int root, const struct file_query *queries, size_t n,
+			   const struct file_reader *reader, size_t *ret, struct cj_error *err);

@@ -77,7 +77,7 @@ static void visit(struct walk *walk, const char *name)
 }
 
 /* Several messages come in one datagram. -EOPNOTSUPP: unix_diag isn't there. */
-static int take_messages(char *data, size_t size, struct walk *walk)
+static int take_messages(char *data, int size, struct walk *walk)
 {
 	struct nlmsghdr *head = (void *)data;
 	char name[NAME_SIZE];
@@ -110,7 +110,7 @@ static int walk_diag(struct walk *walk)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		r = n <= 0 ? -EOPNOTSUPP : take_messages(buf, (size_t)n, walk);
+		r = n <= 0 ? -EOPNOTSUPP : take_messages(buf, (int)n, walk);
 	}
 	return r;
 }

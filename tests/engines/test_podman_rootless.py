@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from lib import proc
 from lib.contract import OURS, Contract, rows, says_hostname, started
 from lib.docker import Asked
 from lib.failure import assert_failed
@@ -83,13 +84,15 @@ def test_somebody_else_doesnt_get_in(conjoin, rootless):
             assert done.stdout == "" and assert_failed(done, OURS)
 
 
-def test_a_name_that_root_has_as_well_names_none_and_lists_both(conjoin, podman, rootless):
+def test_a_name_that_root_has_as_well_is_roots(conjoin, podman, rootless):
+    """No user can take a name away from root. The user's is found by its id, and by its user."""
     name = f"both-{os.getpid()}"
     for mine in started(podman, name):
         for theirs in started(rootless.as_root(), name):
             asked = Asked(conjoin, podman)
-            done = asked.exec(f"podman:{name}", "hostname")
-            assert (done.returncode, done.stdout) == (OURS, "")
+            for word in (f"podman:{name}", name):
+                done = asked.exec(word, "readlink", "/proc/self/ns/pid")
+                assert done.stdout.strip() == f"pid:[{proc.namespaces(mine.pid)['pid']}]", done
             for box in (mine, theirs):
                 says_hostname(asked.exec(f"podman:{box.id}", "hostname"), box)
             # the user can't ask root's

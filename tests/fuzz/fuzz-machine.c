@@ -20,7 +20,7 @@ static void read_record(const char *text)
 		return;
 	assert(record.leader > 0);
 	assert(strnlen(record.unit, sizeof(record.unit)) < sizeof(record.unit));
-	assert(strnlen(record.class, sizeof(record.class)) < sizeof(record.class));
+	assert(strnlen(record.kind, sizeof(record.kind)) < sizeof(record.kind));
 	assert(strnlen(record.service, sizeof(record.service)) < sizeof(record.service));
 	assert(strnlen(record.root, sizeof(record.root)) < sizeof(record.root));
 }

@@ -193,6 +193,33 @@ def test_a_record_of_another_containers_pid_is_not_entered(conjoin, scratch, san
             assert_failed(run(conjoin, docker, "web", "--engine-timeout=100ms"), 125)
 
 
+def test_a_stopped_container_of_that_name_is_meant_and_no_id_that_begins_so(conjoin, scratch, box):
+    """Of two engines one has a container "abcd…", the other an id that begins with it."""
+    name = box.id[:16]
+    other = os.path.join(scratch, "other")
+    os.mkdir(other)
+    stopped = container("0" * 64, name, 0, status="exited")
+    with FakeDocker(scratch, knows(stopped)) as docker, \
+            FakeDocker(other, knows(container(box.id, "web", box.pid))) as podman:
+        sockets = [docker.option, f"--engine-socket=podman={podman.path}"]
+        done = conjoin.run("exec", *sockets, name, "hostname")
+        assert_failed(done, 125, f"container {name} is stopped")
+        assert conjoin.run("exec", *sockets, box.id[:15], "hostname").returncode == 0
+        assert conjoin.run("exec", *sockets, "web", "hostname").returncode == 0
+
+
+def test_a_socket_is_only_named_for_an_engine_that_has_one(conjoin):
+    for option in ("lxc=/x", "oci=/x", "unit=/x", "dokcer=/x", "/x"):
+        assert_failed(conjoin.run("exec", "--engine-socket", option, "web", "true"), 125,
+                      option.split("=")[-1])
+
+
+@pytest.mark.parametrize("target", ["self", "1", "pid:1", "comm:init", "docker:web", "oci:web"])
+def test_a_pods_options_are_for_pods(conjoin, target):
+    done = conjoin.run("exec", "-n", "shop", target, "true")
+    assert_failed(done, 125, "which only pods (k8s:) have")
+
+
 # --- time ---
 
 

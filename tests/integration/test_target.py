@@ -203,7 +203,7 @@ def test_an_id_is_found_in_cgroups_where_no_engine_knows_it(conjoin, sandbox):
         for ref in (one.id, one.id[:16]):
             done = conjoin.exec(ref, "hostname")
             assert (done.returncode, done.stdout.strip()) == (0, "numbered"), done.stderr
-        assert_failed(conjoin.exec(one.id[:8], "true"), OURS, one.id[:12], other.id[:12], "several")
+        assert_failed(conjoin.exec(one.id[:12], "true"), OURS, one.id[:12], other.id[:12], "several")
         assert_failed(conjoin.exec("docker:" + one.id, "true"), OURS, one.id)
         assert_failed(conjoin.exec("f" * 64, "true"), OURS, "which is no PID; asked:")
 

@@ -55,6 +55,40 @@ static void a_file_comes_whole(void **state)
 	assert_memory_equal(bytes.data, nuls, 5);
 }
 
+/* The file says what the process that reads it is: its own status in /proc. */
+static void a_users_file_is_read_with_the_users_rights(void **state)
+{
+	const struct file_reader reader = {.uid = 54321, .gid = 54322, .ms = 2000};
+	const struct file_query query = {.path = "secret/file", .wanted = FILE_REGULAR};
+	_cleanup_(bytes_done) struct bytes bytes = BYTES_INIT, none = BYTES_INIT;
+	_cleanup_fd_ int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct cj_error err = CJ_ERROR_INIT;
+	struct tree *tree = *state;
+	size_t which;
+
+	if (geteuid() != 0)
+		skip();
+	if (container_file_read_as(proc, "self/status", 65536, &reader, &bytes, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_non_null(strstr(bytes.data, "\nUid:\t54321\t54321\t54321\t54321\n"));
+	assert_non_null(strstr(bytes.data, "\nGid:\t54322\t54322\t54322\t54322\n"));
+	assert_non_null(strstr(bytes.data, "\nGroups:\t \n"));
+	assert_non_null(strstr(bytes.data, "\nCapPrm:\t0000000000000000\n"));
+	assert_non_null(strstr(bytes.data, "\nCapEff:\t0000000000000000\n"));
+	/* nor does it search where the user may not */
+	assert_int_equal(fchmodat(tree->fd, ".", 0755, 0), 0);
+	make_directory(tree, "secret");
+	write_text(tree, "secret/file", "x");
+	assert_int_equal(container_file_find_as(tree->fd, &query, 1, &reader, &which, NULL), 0);
+	assert_int_equal(fchmodat(tree->fd, "secret", 0700, 0), 0);
+	assert_int_equal(container_file_find_as(tree->fd, &query, 1, &reader, &which, NULL),
+			 -ENOENT);
+	assert_int_equal(container_file_read_as(tree->fd, "secret/file", LIMIT, &reader, &none,
+						&err),
+			 -EACCES);
+	assert_null(strstr(err.text, "target"));
+}
+
 static void the_limit_is_kept_to_the_byte(void **state)
 {
 	struct tree *tree = *state;
@@ -184,6 +218,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_TREE(a_file_comes_whole),
+		WITH_TREE(a_users_file_is_read_with_the_users_rights),
 		WITH_TREE(the_limit_is_kept_to_the_byte),
 		WITH_TREE(a_file_without_end_is_given_up),
 		WITH_TREE(what_is_not_there_is_told_apart_from_what_is_no_file),

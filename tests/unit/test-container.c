@@ -119,9 +119,28 @@ static void moving_and_removing_lose_nothing(void **state)
 	assert_string_equal(all.items[97].id, "96");
 }
 
+static void only_the_same_users_word_completes_a_container(void **state)
+{
+	struct container container = {.scheme = "x"}, other = {.scheme = "y", .owner = 54321};
+
+	(void)state;
+	assert_int_equal(container_set(&other.image, "image"), 0);
+	assert_int_equal(container_set(&other.bundle, "/bundle"), 0);
+	container_complete(&container, &other);
+	assert_null(container.image);
+	assert_null(container.bundle);
+	container.owner = other.owner;
+	container_complete(&container, &other);
+	assert_string_equal(container.image, "image");
+	assert_string_equal(container.bundle, "/bundle");
+	container_done(&container);
+	container_done(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_the_same_users_word_completes_a_container),
 		cmocka_unit_test(a_whole_id_comes_before_a_name_and_that_before_a_prefix),
 		cmocka_unit_test(a_prefix_of_several_leaves_them_all),
 		cmocka_unit_test(what_names_nothing_leaves_nothing),

@@ -19,7 +19,7 @@ static void a_file_is_read(void **state)
 	assert_int_equal(record.leader, 4711);
 	assert_int_equal(record.owner, 0);
 	assert_string_equal(record.unit, "machine-web.scope");
-	assert_string_equal(record.class, "container");
+	assert_string_equal(record.kind, "container");
 	assert_string_equal(record.service, "systemd-nspawn");
 	assert_string_equal(record.root, "/srv/my web");
 	assert_int_equal(machine_record_parse("LEADER=\"12\"\nUNIT=a.service\nUID=1000", &record),

@@ -5,6 +5,9 @@
 #include "disk.h"
 
 #include <inttypes.h>
+#include <sys/stat.h>
+
+#include "engine/shared.h"
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define ID2 "0123456789ffffff0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -241,26 +244,81 @@ enum { USER = 12345 };
 static void give(const struct tree *tree, const char *path)
 {
 	assert_int_equal(fchownat(tree->fd, path, USER, USER, 0), 0);
+	assert_int_equal(chmod(tree->path, 0755), 0); /* the user has to get there */
+}
+
+#define HOME_GRAPH "home/u/.local/share/containers/storage"
+
+/* A user's podman with one container whose process is `pid`. */
+static void put_users_podman(const struct tree *tree, pid_t pid)
+{
+	put(tree, "etc/passwd", "root:x:0:0::/root:/bin/sh\nu:x:12345:12345::/home/u:/bin/sh\n");
+	put_list(tree, HOME_GRAPH, "overlay-containers/containers.json",
+		 "[" ENTRY(ID, "web", META("web")) "]");
+	put_process(tree, HOME_GRAPH, "run/user/12345/containers", ID, pid);
+	give(tree, "run/user/12345");
+}
+
+static int look_at_users(struct disk *disk, struct tree *tree, const char *ref)
+{
+	disk_open(disk, tree, &engine_podman, ref);
+	disk->source.owner = USER;
+	return podman_disk_look(&disk->source, &disk->err);
+}
+
+/* What the user may not read root doesn't read for the user: a link to it tells nothing. */
+static void a_users_link_to_roots_files_leads_nowhere(void **state)
+{
+	const struct tree *tree = *state;
+	struct disk disk;
+
+	if (geteuid() != 0)
+		skip();
+	put_users_podman(tree, 1);
+	put(tree, "secret/list", "[" ENTRY(ID, "web", META("web")) "]");
+	assert_int_equal(fchmodat(tree->fd, "secret/list", 0600, 0), 0);
+	assert_int_equal(unlinkat(tree->fd, HOME_GRAPH "/overlay-containers/containers.json", 0),
+			 0);
+	assert_int_equal(symlinkat("/secret/list", tree->fd,
+				   HOME_GRAPH "/overlay-containers/containers.json"),
+			 0);
+	assert_int_equal(look_at_users(&disk, *state, "web"), -EACCES);
+	assert_int_equal(disk.source.found.n, 0);
+	disk_close(&disk);
+	/* the same file, when the user may */
+	assert_int_equal(fchmodat(tree->fd, "secret/list", 0644, 0), 0);
+	assert_int_equal(look_at_users(&disk, *state, "web"), 0);
+	assert_int_equal(disk.source.found.n, 1);
+	disk_close(&disk);
+}
+
+static void a_user_whose_time_is_up_is_left_out(void **state)
+{
+	struct engine_shared shared = {.foreign_until = 1};
+	struct disk disk;
+
+	if (geteuid() != 0)
+		skip();
+	put_users_podman(*state, 1);
+	disk_open(&disk, *state, &engine_podman, "web");
+	disk.request.shared = &shared;
+	disk.source.owner = USER;
+	disk.options.log = NULL;
+	assert_int_equal(podman_disk_look(&disk.source, &disk.err), -ETIMEDOUT);
+	assert_int_equal(disk.source.found.n, 0);
+	disk_close(&disk);
 }
 
 static void a_users_containers_are_found(void **state)
 {
-	static const char list[] = "[" ENTRY(ID, "web", META("web")) "]";
 	struct disk disk;
 	pid_t pid;
 
 	if (geteuid() != 0)
 		skip();
 	pid = spawn_idle();
-	put(*state, "etc/passwd", "root:x:0:0::/root:/bin/sh\nu:x:12345:12345::/home/u:/bin/sh\n");
-	put_list(*state, "home/u/.local/share/containers/storage",
-		 "overlay-containers/containers.json", list);
-	put_process(*state, "home/u/.local/share/containers/storage", "run/user/12345/containers",
-		    ID, pid);
-	give(*state, "run/user/12345");
-	disk_open(&disk, *state, &engine_podman, "web");
-	disk.source.owner = USER;
-	assert_int_equal(podman_disk_look(&disk.source, &disk.err), 0);
+	put_users_podman(*state, pid);
+	assert_int_equal(look_at_users(&disk, *state, "web"), 0);
 	assert_int_equal(disk.source.found.n, 1);
 	assert_int_equal(disk.source.found.items[0].pid, pid);
 	assert_int_equal(disk.source.found.items[0].owner, USER);
@@ -288,6 +346,8 @@ int main(void)
 		IN_TREE(a_pid_file_that_lies_names_no_process),
 		IN_TREE(nothing_there_is_told_as_such),
 		IN_TREE(a_users_containers_are_found),
+		IN_TREE(a_users_link_to_roots_files_leads_nowhere),
+		IN_TREE(a_user_whose_time_is_up_is_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

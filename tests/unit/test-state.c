@@ -249,11 +249,17 @@ static void another_users_config_is_read_too(void **state)
 	query.users = &user;
 	query.n_users = 1;
 	query.id = "h";
+	assert_int_equal(chmod(tree->path, 0755), 0); /* the user has to get there */
 	assert_int_equal(state_find(&query, 0, &one), 0);
 	assert_int_equal(state_read_config(&one, &config, path, &err), 0);
 	assert_string_equal(config.data, "config");
 	assert_non_null(strstr(path, "/b/h/config.json"));
 	(void)snprintf(path, sizeof(path), "%s/b/h/config.json", tree->path);
+	if (geteuid() == 0) { /* by the user's rights, and not ours */
+		assert_int_equal(chmod(path, 0600), 0);
+		assert_int_equal(state_read_config(&one, &none, path, &err), -EACCES);
+		(void)snprintf(path, sizeof(path), "%s/b/h/config.json", tree->path);
+	}
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkfifo(path, 0666), 0); /* must not wait */
 	assert_int_equal(state_read_config(&one, &none, path, &err), -EINVAL);

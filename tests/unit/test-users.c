@@ -285,14 +285,16 @@ static void homes_are_those_of_passwd(void **state)
 	const struct tree *tree = *state;
 	const struct engine_request request = request_for(tree);
 	_cleanup_free_ char *home = NULL, *none = NULL;
+	gid_t gid = 7;
 
-	assert_int_equal(users_home(&request, 1000, &none), -ENOENT);
+	assert_int_equal(users_home(&request, 1000, &none, &gid), -ENOENT);
 	put(tree, "/etc/passwd",
 	    "root:x:0:0::/root:/bin/sh\n+alice:x:1000:1::/nis:\nbob:x:1000:1000::relative:\n"
-	    "broken\ncarol:x:1000:1000::/srv/carol:/bin/sh\ndave:x:1000:1000::/home/dave:\n");
-	assert_int_equal(users_home(&request, 1000, &home), 0);
+	    "broken\ncarol:x:1000:1001::/srv/carol:/bin/sh\ndave:x:1000:1000::/home/dave:\n");
+	assert_int_equal(users_home(&request, 1000, &home, &gid), 0);
 	assert_string_equal(home, "/srv/carol");
-	assert_int_equal(users_home(&request, 1001, &none), -ENOENT);
+	assert_int_equal(gid, 1001);
+	assert_int_equal(users_home(&request, 1001, &none, &gid), -ENOENT);
 	assert_null(none);
 }
 

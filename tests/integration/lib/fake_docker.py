@@ -174,7 +174,7 @@ class Numbered:
 
     def __init__(self, box, number):
         self.box, self.pid = box, box.pid
-        self.id = f"{os.getpid():08x}{number:08x}" + "ab" * 24
+        self.id = f"a{os.getpid():07x}{number:08x}" + "ab" * 24  # never a decimal number
         self.before = sorted(box.cgroup_dirs().values())[0]
         self.folder = os.path.join(self.before, self.id)
 
