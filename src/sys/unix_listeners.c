@@ -77,12 +77,20 @@ static void visit(struct walk *walk, const char *name)
 }
 
 /* Several messages come in one datagram. -EOPNOTSUPP: unix_diag isn't there. */
-static int take_messages(char *data, int size, struct walk *walk)
+static int take_messages(char *data, size_t size, struct walk *walk)
 {
-	struct nlmsghdr *head = (void *)data;
-	char name[NAME_SIZE];
+	size_t at = 0, next;
 
-	for (; !walk->ended && NLMSG_OK(head, size); head = NLMSG_NEXT(head, size)) {
+	for (; !walk->ended && size - at >= sizeof(struct nlmsghdr); at += next) {
+		struct nlmsghdr *head = (void *)(data + at);
+		char name[NAME_SIZE];
+
+		/* The last one's padding may be missing: NLMSG_NEXT() would go beyond the end. */
+		next = NLMSG_ALIGN(head->nlmsg_len);
+		if (head->nlmsg_len < sizeof(*head) || head->nlmsg_len > size - at)
+			break;
+		if (next > size - at)
+			next = size - at;
 		if (head->nlmsg_type == NLMSG_ERROR)
 			return -EOPNOTSUPP;
 		if (head->nlmsg_type == NLMSG_DONE)
@@ -110,7 +118,7 @@ static int walk_diag(struct walk *walk)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		r = n <= 0 ? -EOPNOTSUPP : take_messages(buf, (int)n, walk);
+		r = n <= 0 ? -EOPNOTSUPP : take_messages(buf, (size_t)n, walk);
 	}
 	return r;
 }
