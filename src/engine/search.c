@@ -57,10 +57,13 @@ void search_log_source(const struct search *search, const struct source *source)
 			       asking[0] ? " instead" : "", (unsigned long)source->found.n, s);
 		break;
 	case SOURCE_FAILED:
-		(void)snprintf(text, sizeof(text), "%s: %s%s%s", scheme, asking,
-			       asking[0] ? "; " : "",
-			       source->error.code == source->asking.code ? "nothing on disk"
-									 : source->error.text);
+		if (source->error.code == source->asking.code)
+			(void)snprintf(text, sizeof(text), "%s: %s; nothing on disk", scheme,
+				       asking);
+		else
+			(void)snprintf(text, sizeof(text), "%s: %s%s%s: %s", scheme, asking,
+				       asking[0] ? "; " : "", source->error.text,
+				       strerror(source->error.code));
 		break;
 	case SOURCE_NOBODY:
 		(void)snprintf(text, sizeof(text), "%s: not here", scheme);
