@@ -311,6 +311,10 @@ static void a_peer_is_known_by_its_program(void **state)
 	_cleanup_(bytes_done) struct bytes arguments = BYTES_INIT;
 
 	(void)state;
+	/* Under valgrind we are valgrind. */
+	if (peer_read(getpid(), "test-docker-disk", &arguments) == -ESRCH)
+		skip();
+	bytes_done(&arguments);
 	assert_int_equal(peer_read(getpid(), "test-docker-disk", &arguments), 0);
 	assert_non_null(strstr(arguments.data, "test-docker-disk"));
 	assert_int_equal(peer_read(getpid(), "dockerd", &arguments), -ESRCH);

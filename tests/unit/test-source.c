@@ -12,7 +12,7 @@
 #include "engine/engine.h"
 #include "engine/source.h"
 
-enum { TIMEOUT_MS = 300, LATE_MS = 250 };
+enum { TIMEOUT_MS = 300, LATE_MS = 250, SUN_PATH = 108 }; /* unix(7) */
 
 static const struct cj_engine_options options = {.size = sizeof(options), .timeout = TIMEOUT_MS};
 static const struct engine_request request = {.options = &options, .ref = "web", .root = ""};
@@ -67,7 +67,7 @@ static int listen_at(const struct tree *tree, const char *name, int backlog, cha
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", tree->path, name);
 	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(fd, backlog), 0);
-	(void)snprintf(ret_path, 96, "%s", address.sun_path);
+	(void)snprintf(ret_path, SUN_PATH, "%s", address.sun_path);
 	return fd;
 }
 
@@ -113,7 +113,7 @@ static void who_answers_is_believed_and_the_others_are_looked_up_on_disk(void **
 {
 	_cleanup_(sources_done) struct sources sources = SOURCES_INIT;
 	const struct tree *tree = *state;
-	char good[96], bad[96];
+	char good[SUN_PATH], bad[SUN_PATH];
 	_cleanup_fd_ int good_fd = listen_at(tree, "good", 8, good);
 	_cleanup_fd_ int bad_fd = listen_at(tree, "bad", 8, bad);
 	pid_t good_pid = answer_once(good_fd, "web"), bad_pid = answer_once(bad_fd, NULL);
@@ -145,7 +145,7 @@ static void those_that_hang_cost_one_deadline_together(void **state)
 	int64_t took;
 
 	for (size_t i = 0; i < ELEMENTS(fds); i++) {
-		char name[16], path[96];
+		char name[16], path[SUN_PATH];
 
 		(void)snprintf(name, sizeof(name), "hung%zu", i);
 		fds[i] = listen_at(tree, name, 8, path);
@@ -167,7 +167,7 @@ static void a_full_queue_is_not_waited_for(void **state)
 {
 	_cleanup_(sources_done) struct sources sources = SOURCES_INIT;
 	const struct tree *tree = *state;
-	char path[96];
+	char path[SUN_PATH];
 	_cleanup_fd_ int fd = listen_at(tree, "full", 0, path);
 	int first;
 
