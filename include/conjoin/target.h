@@ -41,7 +41,7 @@ struct cj_target;
  *
  *	EINVAL	not a target at all, or a process that can't be one (a thread, a kernel thread)
  *	ESRCH	no such process, or it has ended (a zombie has)
- *	ENXIO	no engine knows the name
+ *	ENOTNAM	no engine knows the name
  *	ENOTUNIQ several match; the text of the error lists them
  *	EACCES	no right to see it
  *	ESHUTDOWN the container has no process: the text says whether it's created, stopped, …

@@ -30,7 +30,7 @@ static const char *reason(int code)
 	case ECANCELED:
 		return "Refused";
 	case ESHUTDOWN: /* "container web is stopped" says it all */
-	case ENXIO:	/* and so does "docker knows nothing called web" */
+	case ENOTNAM:	/* and so does "docker knows nothing called web" */
 		return NULL;
 	case EXDEV:
 		return "Out of reach of the root";

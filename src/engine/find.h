@@ -18,7 +18,7 @@
  * first of the table names.
  *
  *	EINVAL	not in the engine's grammar
- *	ENXIO	nobody knows it; the text says who was asked
+ *	ENOTNAM	nobody knows it; the text says who was asked
  *	ESRCH	what an engine names isn't (any more) the container's
  *	ENOTUNIQ several; the text lists them
  *	ESHUTDOWN it's there, but has no process: it's stopped, say

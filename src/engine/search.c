@@ -208,7 +208,7 @@ int search_fail_with_none(const struct search *search, struct cj_error *err)
 		return search_fail_again(&source->error, err);
 	}
 	if (search->only && is_in_doubt(search, &doubt))
-		return cj_fail(err, ENXIO,
+		return cj_fail(err, ENOTNAM,
 			       "find \"%s\", which isn't on disk, and %s doesn't tell (%s: %s)",
 			       search->request.ref, search->only->scheme, doubt->asking.text,
 			       strerror(doubt->asking.code));
@@ -216,12 +216,12 @@ int search_fail_with_none(const struct search *search, struct cj_error *err)
 	name_engines(search, SOURCE_READ, read, sizeof(read));
 	name_engines(search, SOURCE_NOBODY, absent, sizeof(absent));
 	if (search->only)
-		return cj_fail(err, ENXIO,
+		return cj_fail(err, ENOTNAM,
 			       asked[0] || read[0] ? "%s knows nothing called \"%s\""
 						   : "there is no %s here that could know \"%s\"",
 			       search->only->scheme, search->request.ref);
 	cj_hint(err,
 		"a PID, a name of an engine's, or SCHEME:NAME, see conjoin(7); conjoin ps lists");
-	return cj_fail(err, ENXIO, "find \"%s\", which is no PID; asked: %s%s%s; not here: %s",
+	return cj_fail(err, ENOTNAM, "find \"%s\", which is no PID; asked: %s%s%s; not here: %s",
 		       search->request.ref, asked, asked[0] && read[0] ? ", " : "", read, absent);
 }

@@ -86,7 +86,7 @@ def all_joined(box):
 @pytest.mark.parametrize("rules", [
     ["clone3=ENOSYS"],
     ["clone3=EPERM"],
-    ["keyctl=ENOSYS"],
+    ["keyctl=ENOSYS"], ["keyctl=EPERM"],
     [f"ioctl[1]={NS_GET_OWNER_UID:#x}:ENOTTY"],
     ["openat2=ENOSYS"],
     [f"ptrace[0]={PTRACE_SEIZE:#x}:EPERM", "seccomp=ENOSYS"],
@@ -186,7 +186,7 @@ def test_no_seal_is_needed_where_the_programs_owner_isnt_mapped(rule, conjoin, b
     (["setns=EPERM"], "join "),
     ([f"setns[1]={KINDS['net']:#x}:EPERM", "setns[1]&0x20000000:EPERM"], "namespace"),
     (["close_range=ENOSYS"], "close the caller's files"),
-    (["keyctl=EPERM"], "make a session keyring"),
+    (["keyctl[0]=1:EPERM"], "make a session keyring"),
     (["clone3=ENOSYS", f"clone[0]={CLONE_VM | CLONE_PIDFD:#x}:EPERM",
       f"clone[0]={CLONE_PIDFD:#x}:EPERM"], "make the stage process"),
     (["ioprio_get=ENOSYS"], "ioprio"),
@@ -198,7 +198,7 @@ def test_a_step_that_cant_be_taken_is_named(rules, step, conjoin, box):
 
 
 @pytest.mark.parametrize("rule, part", [
-    ("keyctl=EPERM", "keyring"), ("ioprio_get=ENOSYS", "ioprio"), ("capset=EPERM", "capabilities"),
+    ("keyctl[0]=1:EPERM", "keyring"), ("ioprio_get=ENOSYS", "ioprio"), ("capset=EPERM", "capabilities"),
 ])
 def test_a_part_that_cant_be_taken_on_can_be_skipped(rule, part, conjoin, box):
     denied = Denied(conjoin, rule)

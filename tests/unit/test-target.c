@@ -88,7 +88,7 @@ static void self_is_the_caller(void **state)
 	(void)state;
 	assert_opens(getpid(), "self");
 	assert_refused("self:", -EINVAL, "self:");
-	assert_refused("selfish", -ENXIO, "selfish");
+	assert_refused("selfish", -ENOTNAM, "selfish");
 }
 
 static void what_is_no_target_is_refused_by_name(void **state)
@@ -103,9 +103,9 @@ static void what_is_no_target_is_refused_by_name(void **state)
 		{"pid: 1", -EINVAL},  {"pid:1:", -EINVAL},	{"pid:1:x", -EINVAL},
 		{"nope:1", -EINVAL},  {"PID:1", -EINVAL},	{"pids:1", -EINVAL},
 		{"1:x", -EINVAL},     {"1::", -EINVAL},		{"comm:", -EINVAL},
-		{"cgroup:", -EINVAL}, {"cgroup:x", -EINVAL},	{"123abc", -ENXIO},
-		{"-1", -ENXIO},	      {" 1", -ENXIO},		{"conjoin-unit-nobody", -ENXIO},
-		{"/proc/1", -ENXIO},  {"pid:4194304", -ESRCH},	{"4194304", -ESRCH},
+		{"cgroup:", -EINVAL}, {"cgroup:x", -EINVAL},	{"123abc", -ENOTNAM},
+		{"-1", -ENOTNAM},	      {" 1", -ENOTNAM},		{"conjoin-unit-nobody", -ENOTNAM},
+		{"/proc/1", -ENOTNAM},  {"pid:4194304", -ESRCH},	{"4194304", -ESRCH},
 	};
 
 	(void)state;

@@ -135,8 +135,10 @@ static pid_t spawn_of(uid_t real, uid_t others, gid_t gid, bool alone)
 
 static struct container users_container(pid_t pid)
 {
+	static char name[] = "web";
+
 	return (struct container){.scheme = "x",
-				  .name = (char[]){"web"},
+				  .name = name,
 				  .pid = pid,
 				  .owner = USER,
 				  .start = start_of(pid)};
