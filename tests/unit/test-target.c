@@ -97,15 +97,15 @@ static void what_is_no_target_is_refused_by_name(void **state)
 		const char *text;
 		int error;
 	} wrong[] = {
-		{"", -EINVAL},	      {":", -EINVAL},		{":1", -EINVAL},
-		{"0", -EINVAL},	      {"99999999999", -EINVAL}, {"pid:", -EINVAL},
-		{"pid:0", -EINVAL},   {"pid:-1", -EINVAL},	{"pid:self", -EINVAL},
-		{"pid: 1", -EINVAL},  {"pid:1:", -EINVAL},	{"pid:1:x", -EINVAL},
-		{"nope:1", -EINVAL},  {"PID:1", -EINVAL},	{"pids:1", -EINVAL},
-		{"1:x", -EINVAL},     {"1::", -EINVAL},		{"comm:", -EINVAL},
-		{"cgroup:", -EINVAL}, {"cgroup:x", -EINVAL},	{"123abc", -ENOTNAM},
-		{"-1", -ENOTNAM},	      {" 1", -ENOTNAM},		{"conjoin-unit-nobody", -ENOTNAM},
-		{"/proc/1", -ENOTNAM},  {"pid:4194304", -ESRCH},	{"4194304", -ESRCH},
+		{"", -EINVAL},	       {":", -EINVAL},		 {":1", -EINVAL},
+		{"0", -EINVAL},	       {"99999999999", -EINVAL}, {"pid:", -EINVAL},
+		{"pid:0", -EINVAL},    {"pid:-1", -EINVAL},	 {"pid:self", -EINVAL},
+		{"pid: 1", -EINVAL},   {"pid:1:", -EINVAL},	 {"pid:1:x", -EINVAL},
+		{"nope:1", -EINVAL},   {"PID:1", -EINVAL},	 {"pids:1", -EINVAL},
+		{"1:x", -EINVAL},      {"1::", -EINVAL},	 {"comm:", -EINVAL},
+		{"cgroup:", -EINVAL},  {"cgroup:x", -EINVAL},	 {"123abc", -ENOTNAM},
+		{"-1", -ENOTNAM},      {" 1", -ENOTNAM},	 {"conjoin-unit-nobody", -ENOTNAM},
+		{"/proc/1", -ENOTNAM}, {"pid:4194304", -ESRCH},	 {"4194304", -ESRCH},
 	};
 
 	(void)state;
