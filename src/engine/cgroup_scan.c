@@ -14,7 +14,6 @@
 
 enum {
 	CGROUP_LIMIT = 1 << 20,
-	STATUS_LIMIT = 1 << 20,
 	ID_MIN = 4,
 	BARE_MIN = 12,
 	ID_MAX = 64,
@@ -184,7 +183,6 @@ static struct container *add_container(struct scan *scan, const struct told *tol
 static int add(struct scan *scan, const struct told *told, pid_t pid, int proc)
 {
 	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
-	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 	size_t i = find_known(scan, told);
 	bool known = i < scan->found->n - scan->before;
 	struct container *container;
@@ -193,8 +191,7 @@ static int add(struct scan *scan, const struct told *told, pid_t pid, int proc)
 
 	if ((!known && (i == FOUND_MAX || (told->owner && scan->n_foreign == FOREIGN_MAX))) ||
 	    kin_read(proc, &kin) < 0 || kin.ended || (known && kin.start > scan->starts[i]) ||
-	    proc_read(proc, "status", STATUS_LIMIT, &text) < 0 ||
-	    proc_parse_status(text.data, &status) < 0 ||
+	    proc_read_status(proc, &status) < 0 ||
 	    !may_be_first(scan, proc, told->owner, &status) ||
 	    (known && kin.start == scan->starts[i] && !is_init(pid, &status)))
 		return 0;

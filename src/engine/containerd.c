@@ -21,6 +21,7 @@ static const char *const usual[] = {
 	"/run/containerd/containerd.sock",
 	"/run/docker/containerd/containerd.sock",
 	"/run/k3s/containerd/containerd.sock",
+	NULL,
 };
 
 int containerd_name_parse(const char *ref, struct containerd_name *ret, struct cj_error *err)
@@ -40,25 +41,6 @@ int containerd_name_parse(const char *ref, struct containerd_name *ret, struct c
 	return 0;
 }
 
-static int add_usual(const struct engine_request *request, struct sources *sources)
-{
-	size_t before = sources->n;
-	int r = 0;
-
-	for (size_t i = 0; i < ELEMENTS(usual) && r == 0; i++) {
-		char path[PATH_MAX];
-
-		if (snprintf(path, sizeof(path), "%s%s", request->root, usual[i]) <
-			    (int)sizeof(path) &&
-		    access(path, F_OK) == 0)
-			r = sources_add(sources, &containerd_source, &engine_containerd, request,
-					path, 0);
-	}
-	if (r == 0 && sources->n == before)
-		r = sources_add(sources, &containerd_source, &engine_containerd, request, NULL, 0);
-	return r;
-}
-
 static int add_sources(const struct engine_request *request, struct sources *sources,
 		       struct cj_error *err)
 {
@@ -76,7 +58,7 @@ static int add_sources(const struct engine_request *request, struct sources *sou
 	r = sources_add_wanted(sources, &containerd_source, &engine_containerd, request, NULL, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	return add_usual(request, sources);
+	return sources_add_usual(sources, &containerd_source, &engine_containerd, request, usual);
 }
 
 const struct engine engine_containerd = {.scheme = "containerd",

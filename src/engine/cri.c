@@ -22,6 +22,7 @@ static const char *const usual[] = {
 	"/run/crio/crio.sock",
 	"/run/cri-dockerd.sock",
 	"/run/k3s/containerd/containerd.sock",
+	NULL,
 };
 
 /* --engine-socket cri=… is for k8s as well: it's the same daemon. */
@@ -43,22 +44,11 @@ static int add_wanted(const struct engine *engine, const struct engine_request *
 int cri_sources_add(const struct engine *engine, const struct engine_request *request,
 		    struct sources *sources, struct cj_error *err)
 {
-	size_t before = sources->n;
 	int r = add_wanted(engine, request, sources, err);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	for (size_t i = 0; i < ELEMENTS(usual) && r == 0; i++) {
-		char path[4096];
-
-		if (snprintf(path, sizeof(path), "%s%s", request->root, usual[i]) <
-			    (int)sizeof(path) &&
-		    access(path, F_OK) == 0)
-			r = sources_add(sources, &cri_source, engine, request, path, 0);
-	}
-	if (r == 0 && sources->n == before)
-		r = sources_add(sources, &cri_source, engine, request, NULL, 0);
-	return r;
+	return sources_add_usual(sources, &cri_source, engine, request, usual);
 }
 
 static bool has_pod_options(const struct engine_request *request)

@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "engine/cgroup_scan.h"
 #include "engine/search.h"
+#include "engine/users.h"
 #include "engine/verify.h"
 
 /* A container may be restarted between an answer and a look at the process: then it's asked again. */
@@ -178,11 +179,6 @@ static enum meaning meaning_of(const struct container *container, const char *re
 	return BY_NAME;
 }
 
-static bool is_foreign(const struct container *container)
-{
-	return container->owner != 0 && container->owner != geteuid();
-}
-
 /* Whose containers count: others' only where the system and the caller have none that could be meant. */
 enum whose { OURS, OTHERS };
 
@@ -195,7 +191,7 @@ static struct container *next_found(const struct search *search, enum whose whos
 
 		for (; *n < found->n; (*n)++)
 			if (found->items[*n].scheme &&
-			    is_foreign(&found->items[*n]) == (whose == OTHERS))
+			    users_is_foreign(found->items[*n].owner) == (whose == OTHERS))
 				return &found->items[(*n)++];
 	}
 	return NULL;
@@ -226,7 +222,7 @@ static int check_single(const struct search *search, const struct containers *fo
 	for (size_t i = 0; i < found->n; i++) {
 		const struct container *container = &found->items[i];
 
-		if (is_foreign(container) != (whose == OTHERS) ||
+		if (users_is_foreign(container->owner) != (whose == OTHERS) ||
 		    meaning_of(container, search->request.ref) > best)
 			continue;
 		if (whose == OTHERS && may_run(container))

@@ -17,7 +17,7 @@
 #include "sys/namespace.h"
 #include "sys/proc.h"
 
-enum { PROCS_LIMIT = 64 << 20, STATUS_LIMIT = 1 << 20, MAX_DIRECTORIES = 256, MAX_DEPTH = 16 };
+enum { PROCS_LIMIT = 64 << 20, MAX_DIRECTORIES = 256, MAX_DEPTH = 16 };
 
 struct member {
 	pid_t pid;
@@ -118,56 +118,53 @@ static bool is_older(const struct member *member, const struct member *than)
 	return member->pid < than->pid;
 }
 
-int cgroup_first_process(const char *path, struct first *ret)
+/* The oldest of those that may be it; NULL: any. */
+static int take_oldest(const struct members *members, bool (*may_be)(pid_t pid), struct first *ret)
 {
-	_cleanup_(members_done) struct members members = {.left = MAX_DIRECTORIES};
-	_cleanup_fd_ int dir = open_cgroup(AT_FDCWD, path);
 	const struct member *first = NULL;
-	int r = dir < 0 ? dir : read_members(dir, &members);
 
-	if (r == 0 && members.n == 0)
-		r = read_members_below(dir, 0, &members);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < members.n; i++)
-		if (is_older(&members.items[i], first))
-			first = &members.items[i];
+	for (size_t n = 0; n < members->n; n++) {
+		const struct member *member = &members->items[n];
+
+		if (is_older(member, first) && (!may_be || may_be(member->pid)))
+			first = member;
+	}
 	if (!first)
 		return -ENOENT;
 	*ret = (struct first){first->pid, first->kin.start};
 	return 0;
+}
+
+int cgroup_first_process(const char *path, struct first *ret)
+{
+	_cleanup_(members_done) struct members members = {.left = MAX_DIRECTORIES};
+	_cleanup_fd_ int dir = open_cgroup(AT_FDCWD, path);
+	int r = dir < 0 ? dir : read_members(dir, &members);
+
+	if (r == 0 && members.n == 0)
+		r = read_members_below(dir, 0, &members);
+	return r < 0 ? r : take_oldest(&members, NULL, ret);
 }
 
 /* Number 1, and of a pid namespace that isn't ours. */
 static bool is_init(pid_t pid)
 {
 	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
-	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 	_cleanup_fd_ int proc = -EBADF;
 
 	return pid != 1 && proc_open(pid, &proc, NULL) == 0 &&
-	       proc_read(proc, "status", STATUS_LIMIT, &text) == 0 &&
-	       proc_parse_status(text.data, &status) == 0 && status.inside == 1;
+	       proc_read_status(proc, &status) == 0 && status.inside == 1;
 }
 
 int cgroup_first_init(const char *path, struct first *ret)
 {
 	_cleanup_(members_done) struct members members = {.left = MAX_DIRECTORIES};
 	_cleanup_fd_ int dir = open_cgroup(AT_FDCWD, path);
-	const struct member *first = NULL;
 	int r = dir < 0 ? dir : read_members(dir, &members);
 
 	if (r == 0)
 		r = read_members_below(dir, 0, &members);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < members.n; i++)
-		if (is_older(&members.items[i], first) && is_init(members.items[i].pid))
-			first = &members.items[i];
-	if (!first)
-		return -ENOENT;
-	*ret = (struct first){first->pid, first->kin.start};
-	return 0;
+	return r < 0 ? r : take_oldest(&members, is_init, ret);
 }
 
 /* Is it a child of `parent`, elsewhere? All through one fd: it's about one process. */

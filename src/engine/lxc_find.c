@@ -15,20 +15,19 @@
 #include "engine/engine.h"
 #include "engine/first.h"
 #include "engine/shared.h"
+#include "engine/users.h"
 #include "sys/kin.h"
 #include "sys/namespace.h"
 #include "sys/proc.h"
 
-enum { STATUS_LIMIT = 1 << 20, TITLE_SIZE = 512, MAX_FOREIGN = 256 };
+enum { TITLE_SIZE = 512, MAX_FOREIGN = 256 };
 
 /* Whose process it is; false: of several, as with a setuid program. */
 static bool read_owner(int proc, uid_t *ret)
 {
 	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
-	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 
-	if (proc_read(proc, "status", STATUS_LIMIT, &text) < 0 ||
-	    proc_parse_status(text.data, &status) < 0 || status.uid[1] != status.uid[0] ||
+	if (proc_read_status(proc, &status) < 0 || status.uid[1] != status.uid[0] ||
 	    status.uid[2] != status.uid[0] || status.uid[3] != status.uid[0])
 		return false;
 	*ret = status.uid[0];
@@ -112,11 +111,6 @@ static bool is_title(const char *text, const char *address, const char *name)
 	       strcmp(text + strlen(title) + path_length + 1, name) == 0;
 }
 
-static bool is_foreign(uid_t owner)
-{
-	return owner != 0 && owner != geteuid();
-}
-
 /* Of others' only so many: anybody can call any number of processes so. */
 static int note_monitor(struct engine_shared *shared, pid_t pid, int proc, size_t *n_foreign)
 {
@@ -125,7 +119,7 @@ static int note_monitor(struct engine_shared *shared, pid_t pid, int proc, size_
 	char text[TITLE_SIZE];
 
 	if (read_title(proc, text) == 0 || !read_owner(proc, &monitor.owner) ||
-	    (is_foreign(monitor.owner) && (*n_foreign)++ >= MAX_FOREIGN))
+	    (users_is_foreign(monitor.owner) && (*n_foreign)++ >= MAX_FOREIGN))
 		return 0;
 	monitor.title = strdup(text);
 	if (!monitor.title)
@@ -180,7 +174,7 @@ static int find_child(struct source *source, const char *name, struct lxc_proces
 	struct first first;
 	int r;
 
-	if (is_foreign(source->owner) && engine_foreign_time(source->request) == 0)
+	if (source_is_foreign(source) && engine_foreign_time(source->request) == 0)
 		return -ENOENT;
 	if (!shared)
 		shared = &own;

@@ -11,7 +11,7 @@
 #include "sys/namespace.h"
 #include "sys/proc.h"
 
-enum { CMDLINE_LIMIT = 4 << 20, STATUS_LIMIT = 1 << 20 };
+enum { CMDLINE_LIMIT = 4 << 20 };
 
 /* Options whose value may be the next argument: systemd-nspawn(1) */
 static const char short_with_value[] = "DuLMSZipE";
@@ -247,17 +247,14 @@ struct own {
 static bool is_nspawn(int proc, const struct own *own)
 {
 	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
-	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 	char comm[32];
 	uint64_t ns;
 
 	return proc_read_small(proc, "comm", comm, sizeof(comm)) > 0 &&
-	       strcmp(comm, "systemd-nspawn\n") == 0 &&
-	       proc_read(proc, "status", STATUS_LIMIT, &text) == 0 &&
-	       proc_parse_status(text.data, &status) == 0 && status.uid[0] == 0 &&
-	       status.uid[1] == 0 && status.uid[2] == 0 && status.uid[3] == 0 &&
-	       namespace_read(proc, NAMESPACE_PID, &ns) == 0 && ns == own->pid &&
-	       namespace_read(proc, NAMESPACE_USER, &ns) == 0 && ns == own->user;
+	       strcmp(comm, "systemd-nspawn\n") == 0 && proc_read_status(proc, &status) == 0 &&
+	       status.uid[0] == 0 && status.uid[1] == 0 && status.uid[2] == 0 &&
+	       status.uid[3] == 0 && namespace_read(proc, NAMESPACE_PID, &ns) == 0 &&
+	       ns == own->pid && namespace_read(proc, NAMESPACE_USER, &ns) == 0 && ns == own->user;
 }
 
 /*

@@ -142,6 +142,26 @@ static int connect_to(const struct source *source, int fd)
 	return connect(fd, (const struct sockaddr *)&address, size) < 0 ? -errno : 0;
 }
 
+int sources_add_usual(struct sources *sources, const struct source_type *type,
+		      const struct engine *engine, const struct engine_request *request,
+		      const char *const *usual)
+{
+	size_t before = sources->n;
+	int r = 0;
+
+	for (; *usual && r == 0; usual++) {
+		char path[PATH_MAX];
+
+		if (snprintf(path, sizeof(path), "%s%s", request->root, *usual) <
+			    (int)sizeof(path) &&
+		    access(path, F_OK) == 0)
+			r = sources_add(sources, type, engine, request, path, 0);
+	}
+	if (r == 0 && sources->n == before)
+		r = sources_add(sources, type, engine, request, NULL, 0);
+	return r;
+}
+
 int source_connect(struct source *source)
 {
 	struct ucred peer;
@@ -259,7 +279,7 @@ static bool begin(struct source *source)
 
 bool source_is_foreign(const struct source *source)
 {
-	return source->owner != 0 && source->owner != geteuid();
+	return users_is_foreign(source->owner);
 }
 
 int64_t engine_time(const struct cj_engine_options *options)

@@ -117,6 +117,14 @@ int sources_add_wanted(struct sources *sources, const struct source_type *type,
 		       const struct engine *engine, const struct engine_request *request,
 		       const char *variable, struct cj_error *err);
 
+/*
+ * Adds those of the system's usual sockets (a NULL-ended list) that are there; where none is, a source for what lies
+ * on disk alone. ENOMEM
+ */
+int sources_add_usual(struct sources *sources, const struct source_type *type,
+		      const struct engine *engine, const struct engine_request *request,
+		      const char *const *usual);
+
 /* Asks all, within the time of the options. Failures are in each source. ENOMEM */
 int sources_run(struct sources *sources, struct cj_error *err);
 

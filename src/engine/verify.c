@@ -9,10 +9,11 @@
 
 #include "base/cleanup.h"
 #include "engine/state.h"
+#include "engine/users.h"
 #include "sys/namespace.h"
 #include "sys/proc.h"
 
-enum { CGROUP_LIMIT = 1 << 20, STATUS_LIMIT = 1 << 20, LONG_ID = 32, NESTED_MAX = 33 };
+enum { CGROUP_LIMIT = 1 << 20, LONG_ID = 32, NESTED_MAX = 33 };
 
 /* A whole component, or a long id in one: "docker-ID.scope", "libpod-ID", "SLICE:cri-containerd:ID". */
 static bool is_component(const char *text, const char *at, size_t length)
@@ -168,7 +169,6 @@ static int check_traceable(uid_t owner, const struct proc_status *status, const 
 static int judge_owner(const struct container *container, const struct pidref *ref)
 {
 	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
-	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 	enum home home;
 	int r = find_home(container->owner, ref, &home);
 
@@ -176,9 +176,7 @@ static int judge_owner(const struct container *container, const struct pidref *r
 		return r;
 	if (home == ELSEWHERE || (home == OURS && (container->start || !container->cgroup_word)))
 		return -EPERM;
-	r = proc_read(ref->proc, "status", STATUS_LIMIT, &text);
-	if (r == 0)
-		r = proc_parse_status(text.data, &status);
+	r = proc_read_status(ref->proc, &status);
 	if (r < 0)
 		return r;
 	if (home == OURS)
@@ -196,7 +194,7 @@ static int check_owner(const struct container *container, const struct pidref *r
 {
 	int r;
 
-	if (container->owner == 0 || container->owner == geteuid())
+	if (!users_is_foreign(container->owner))
 		return 0;
 	r = judge_owner(container, ref);
 	if (r == -EPERM)

@@ -10,8 +10,6 @@
 #include "sys/spawn.h"
 #include "sys/syscalls.h"
 
-enum { STATUS_LIMIT = 4 << 20 };
-
 pid_t cj_child_pid(const struct cj_child *child)
 {
 	return child->pid;
@@ -20,13 +18,11 @@ pid_t cj_child_pid(const struct cj_child *child)
 pid_t cj_child_pid_inside(const struct cj_child *child)
 {
 	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
-	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 	_cleanup_fd_ int proc = -EBADF;
 
 	/* Unreaped, so the number is still its own. */
 	if (child->ended || proc_open(child->pid, &proc, NULL) < 0 ||
-	    proc_read(proc, "status", STATUS_LIMIT, &text) < 0 ||
-	    proc_parse_status(text.data, &status) < 0)
+	    proc_read_status(proc, &status) < 0)
 		return 0;
 	return status.inside;
 }

@@ -19,7 +19,6 @@
 #include "sys/syscalls.h"
 
 enum {
-	STATUS_LIMIT = 4 << 20, /* 65536 groups are 720 kB */
 	ENVIRON_LIMIT = 64 << 20,
 	EXECVE_TRIES = 1000,
 };
@@ -47,11 +46,8 @@ static int no_memory(pid_t pid, int proc, struct cj_error *err)
 
 static int read_status(pid_t pid, int proc, struct identity *id, struct cj_error *err)
 {
-	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
-	int r = proc_read(proc, "status", STATUS_LIMIT, &text);
+	int r = proc_read_status(proc, &id->status);
 
-	if (r == 0)
-		r = proc_parse_status(text.data, &id->status);
 	if (r < 0)
 		return cj_fail(err, -r, "read the status of process %d", pid);
 	if (id->status.state == 'Z' && id->status.threads > 1)

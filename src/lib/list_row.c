@@ -165,7 +165,6 @@ static int read_first(const struct list_process *process, struct list_row *row,
 		      struct proc_status *ret)
 {
 	_cleanup_(pidref_done) struct pidref ref = PIDREF_INIT;
-	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 	uint64_t start;
 	int r = pidref_open(process->pid, &ref, NULL);
 
@@ -176,9 +175,7 @@ static int read_first(const struct list_process *process, struct list_row *row,
 	if (r == 0 && proc_read_small(ref.proc, "comm", row->comm, sizeof(row->comm)) > 0)
 		row->comm[strlen(row->comm) - 1] = '\0';
 	if (r == 0)
-		r = proc_read(ref.proc, "status", 4 << 20, &text);
-	if (r == 0)
-		r = proc_parse_status(text.data, ret);
+		r = proc_read_status(ref.proc, ret);
 	if (r == 0 && pidref_verify(&ref) < 0) {
 		proc_status_done(ret);
 		r = -ESRCH;

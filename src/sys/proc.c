@@ -351,6 +351,16 @@ int proc_parse_status(const char *text, struct proc_status *ret)
 	return 0;
 }
 
+enum { STATUS_LIMIT = 1 << 20 }; /* 65536 groups are 720 kB */
+
+int proc_read_status(int dir, struct proc_status *ret)
+{
+	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
+	int r = proc_read(dir, "status", STATUS_LIMIT, &text);
+
+	return r < 0 ? r : proc_parse_status(text.data, ret);
+}
+
 void proc_status_done(struct proc_status *status)
 {
 	free(status->groups);

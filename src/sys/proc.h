@@ -89,6 +89,8 @@ struct proc_status {
 
 /* EBADMSG: not a status file. */
 int proc_parse_status(const char *text, struct proc_status *ret);
+/* The same of an open /proc/PID. */
+int proc_read_status(int dir, struct proc_status *ret);
 void proc_status_done(struct proc_status *status);
 
 /* All PIDs that /proc shows, as they come. */

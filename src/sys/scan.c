@@ -13,7 +13,7 @@
 #define KERNEL_THREAD 0x00200000 /* include/linux/sched.h, PF_KTHREAD */
 
 /* A path may have PATH_MAX bytes, and hierarchies of v1 are a dozen. */
-enum { CGROUP_ROOM = 64 << 10, STAT_ROOM = 2048, STATUS_ROOM = 4 << 20 };
+enum { CGROUP_ROOM = 64 << 10, STAT_ROOM = 2048 };
 
 struct scan {
 	struct proc_list *list;
@@ -174,11 +174,8 @@ int scan_next(struct scan *scan, struct scan_process *ret)
 int scan_inside(const struct scan *scan, pid_t *ret)
 {
 	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
-	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
-	int r = proc_read(scan->proc, "status", STATUS_ROOM, &text);
+	int r = proc_read_status(scan->proc, &status);
 
-	if (r == 0)
-		r = proc_parse_status(text.data, &status);
 	if (r < 0)
 		return r;
 	*ret = status.inside;
