@@ -104,9 +104,10 @@ class Sandbox(Container):
         return line
 
     def stderr(self):
-        """What the supervisor complained about, and what the command wrote."""
-        self._stderr.seek(0)
-        return self._stderr.read().decode(errors="replace")
+        """What the supervisor complained about, and what the command wrote: until now, and without
+        touching the file's offset, at which the two go on writing."""
+        fd = self._stderr.fileno()
+        return os.pread(fd, os.fstat(fd).st_size, 0).decode(errors="replace")
 
     def wait(self, timeout=20):
         """Waits until it ends by itself; its exit status."""
