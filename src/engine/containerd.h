@@ -41,7 +41,7 @@ struct containerd_places {
 void containerd_places_find(const struct source *source, struct containerd_places *ret);
 
 /* The bundle of a container; leaves `*ret` as it is where there is none that may be seen. ENOMEM */
-int containerd_bundle(const struct source *source, const char *ns, const char *id, char **ret);
+int containerd_bundle(struct source *source, const char *ns, const char *id, char **ret);
 
 /*
  * Calls back for each container directory of each namespace: `directory` is the namespace's. Its own result

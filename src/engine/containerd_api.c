@@ -98,9 +98,12 @@ static bool is_on_disk(struct source *source)
 {
 	struct talk *talk = source->data;
 
-	if (!talk->has_places)
+	if (!talk->has_places) {
+		if (source_see_as_peer(source) < 0)
+			return false;
 		containerd_places_find(source, &talk->places);
-	talk->has_places = true;
+		talk->has_places = true;
+	}
 	return containerd_add_tasks(source, &talk->places, talk->namespaces[talk->at]) == 0;
 }
 

@@ -13,16 +13,16 @@
 #include "base/cleanup.h"
 #include "engine/containerd.h"
 #include "engine/json.h"
+#include "engine/peer.h"
 #include "engine/state.h"
 #include "sys/pidref.h"
-#include "sys/proc.h"
 
 #define TASKS "io.containerd.runtime.v2.task"
 #define DEFAULT_SOCKET "/run/containerd/containerd.sock"
 #define DEFAULT_STATE "/run/containerd"
 #define DEFAULT_CONFIG "/etc/containerd/config.toml"
 
-enum { CONFIG_MAX = 1 << 20, CMDLINE_MAX = 64 << 10, MAX_ENTRIES = 16384 };
+enum { CONFIG_MAX = 1 << 20, MAX_ENTRIES = 16384 };
 
 /* --- where --- */
 
@@ -77,83 +77,81 @@ static bool read_config(const char *root, const char *path, char ret[PATH_MAX])
 	       find_in_config(text.data, "state", ret);
 }
 
-/* The value of "--NAME VALUE", "--NAME=VALUE", or with one dash; `text` is NUL-separated. */
-static const char *find_option(const struct bytes *text, const char *name)
-{
-	const char *end = text->data + text->size;
-	size_t length = strlen(name);
-
-	for (const char *word = text->data; word < end; word += strlen(word) + 1) {
-		const char *bare = word + strspn(word, "-");
-		const char *next = word + strlen(word) + 1;
-
-		if (bare == word || bare - word > 2 || strncmp(bare, name, length) != 0)
-			continue;
-		if (bare[length] == '=')
-			return bare + length + 1;
-		if (!bare[length] && next < end)
-			return next;
-	}
-	return NULL;
-}
-
 /* What the daemon was started with tells where its state is, also while it hangs. */
-static bool ask_peer(pid_t peer, char ret[PATH_MAX])
+static bool ask_peer(const struct source *source, char ret[PATH_MAX])
 {
-	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
-	_cleanup_fd_ int proc = -EBADF;
-	const char *state, *config;
+	static const char *const state[] = {"--state", "-state", NULL};
+	static const char *const config[] = {"--config", "-config", "-c", "--c", NULL};
+	_cleanup_(bytes_done) struct bytes arguments = BYTES_INIT;
+	const char *value;
 
-	if (peer <= 0 || proc_open(peer, &proc, NULL) < 0 ||
-	    proc_read(proc, "cmdline", CMDLINE_MAX, &text) < 0)
+	if (peer_read(source->peer, "containerd", &arguments) < 0)
 		return false;
-	state = find_option(&text, "state");
-	if (state) {
-		(void)snprintf(ret, PATH_MAX, "%s", state);
+	value = peer_option(&arguments, state);
+	if (value) {
+		(void)snprintf(ret, PATH_MAX, "%s", value);
 		return true;
 	}
-	config = find_option(&text, "config");
-	if (!config)
-		config = find_option(&text, "c");
-	return config && read_config("", config, ret);
+	value = peer_option(&arguments, config);
+	return value && read_config(source->request->root, value, ret);
+}
+
+/* A socket usually lies in the state directory, or beside it. */
+static void add_near_socket(struct containerd_places *places, const char *address)
+{
+	const char *slash = strrchr(address, '/');
+	char path[PATH_MAX];
+
+	if (!slash || snprintf(path, sizeof(path), "%.*s", (int)(slash - address), address) >=
+			      (int)sizeof(path))
+		return;
+	add_place(places, "", path);
+	if (snprintf(path, sizeof(path), "%.*s/daemon", (int)(slash - address), address) <
+	    (int)sizeof(path))
+		add_place(places, "", path);
+}
+
+static bool is_usual(const char *address, const char *root)
+{
+	size_t length = strlen(root);
+
+	return strncmp(address, root, length) == 0 && strcmp(address + length, DEFAULT_SOCKET) == 0;
 }
 
 void containerd_places_find(const struct source *source, struct containerd_places *ret)
 {
 	const char *root = source->request->root, *address = source->address;
-	const char *slash = address ? strrchr(address, '/') : NULL;
+	/* The socket was mounted for us, wherever that is: its path tells nothing of the daemon's files. */
+	bool elsewhere = source->own_request;
 	char path[PATH_MAX];
 
 	ret->n = 0;
-	if (ask_peer(source->peer, path)) {
-		add_place(ret, "", path);
+	if (ask_peer(source, path)) {
+		add_place(ret, root, path);
 		return;
 	}
-	if (!address || strcmp(address + strnlen(root, strlen(address)), DEFAULT_SOCKET) == 0)
+	if (!address || elsewhere || is_usual(address, root))
 		add_place(ret, root,
 			  read_config(root, DEFAULT_CONFIG, path) ? path : DEFAULT_STATE);
 	if (!address) {
 		add_place(ret, root, "/run/k3s/containerd");
 		add_place(ret, root, "/run/docker/containerd/daemon");
-		return;
+	} else if (!elsewhere) {
+		add_near_socket(ret, address);
 	}
-	/* The socket usually lies in the state directory, or beside it. */
-	if (!slash || snprintf(path, sizeof(path), "%.*s", (int)(slash - address), address) >=
-			      (int)sizeof(path))
-		return;
-	add_place(ret, "", path);
-	if (snprintf(path, sizeof(path), "%.*s/daemon", (int)(slash - address), address) <
-	    (int)sizeof(path))
-		add_place(ret, "", path);
 }
 
-int containerd_bundle(const struct source *source, const char *ns, const char *id, char **ret)
+int containerd_bundle(struct source *source, const char *ns, const char *id, char **ret)
 {
 	struct containerd_places places;
 	char path[PATH_MAX];
+	int r;
 
 	if (!container_id_is_valid(ns) || !container_id_is_valid(id))
 		return 0;
+	r = source_see_as_peer(source);
+	if (r < 0)
+		return r;
 	containerd_places_find(source, &places);
 	for (size_t i = 0; i < places.n; i++)
 		if (snprintf(path, sizeof(path), "%s/%s/%s", places.paths[i], ns, id) <

@@ -75,7 +75,7 @@ static int take(struct cri_talk *talk, int status, const struct bytes *bytes, st
 }
 
 /* What is known by name is wanted whole. */
-static int add_bundles(struct cri_talk *talk, const struct source *source)
+static int add_bundles(struct cri_talk *talk, struct source *source)
 {
 	int r = 0;
 

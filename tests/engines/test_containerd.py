@@ -11,10 +11,11 @@ import pytest
 from lib.containerd import Containerd, Task
 from lib.daemons import parent_of, skip_if_unavailable
 from lib.entering import (assert_debug, assert_ends_with_it, assert_engine_sees_it, assert_exec,
-                          assert_inspect, assert_not_running, every_row, listed)
+                          assert_inspect, assert_not_running, every_row, inspected, listed)
 from lib.failure import assert_failed
 from lib.image import NAME as IMAGE
 from lib.poll import wait_for
+from lib.program import Conjoin
 from lib.recycle import process_with_pid
 
 pytest_plugins = ["lib.node_fixtures"]
@@ -46,6 +47,7 @@ def start(containerd):
         one.remove()
 
 
+TASKS = "/run/containerd/io.containerd.runtime.v2.task"
 TASK_FORMS = ["containerd:default/web-1.test", "containerd:web-1.test", "web-1.test",
               "containerd:default/web-1", "containerd:web-"]
 ID_FORMS = ["containerd:k8s.io/{}", "containerd:{}", "containerd:k8s.io/{:.12}",
@@ -199,6 +201,38 @@ def test_its_state_is_found_although_it_hangs(conjoin, other, far):
     finally:
         other.daemon.resume()
         wait_for(other.answers, what="containerd")
+
+
+# --- of a daemon that lives in other mounts than conjoin ---
+
+
+@pytest.fixture(params=["containerd", "cri"])
+def reached(request, containerd, pods, task, node):
+    """(target, box, its place below TASKS, options): all that is to be seen of it is a socket at
+    another path, as in a container that it was mounted for."""
+    link = node.place / "handed-over.sock"
+    os.symlink(node.path(containerd.socket), link)
+    target, box, bundle = {
+        "containerd": ("containerd:web-1.test", task, "default/web-1.test"),
+        "cri": (f"cri:{pods.app.id}", pods.app, f"k8s.io/{pods.app.id}")}[request.param]
+    yield target, box, bundle, [
+        "--engine-socket", f"{request.param}={link}", "--engine-timeout", "500ms"]
+    os.unlink(link)
+
+
+def elsewhere(node):
+    return Conjoin(node.program)
+
+
+def test_from_other_mounts_its_bundles_are_seen(reached, node):
+    target, _, bundle, options = reached
+    told = inspected(elsewhere(node), target, options)
+    assert os.path.samefile(told["container"]["bundle"], node.path(f"{TASKS}/{bundle}"))
+
+
+def test_from_other_mounts_its_state_is_found_although_it_hangs(reached, node, stuck):
+    target, box, _, options = reached
+    assert_exec(elsewhere(node), target, box, options=options)
 
 
 def test_what_lies_on_disk_of_one_that_has_gone_is_not_believed(conjoin, containerd, start):
