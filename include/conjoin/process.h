@@ -15,10 +15,11 @@ extern "C" {
 #endif
 
 /*
- * As cj_target_open(), but it also takes a process that has ended and that nobody has waited for yet (a
+ * As cj_target_find(), but it also takes a process that has ended and that nobody has waited for yet (a
  * zombie): for cj_target_wait(). What such a process was can't be read any more.
  */
-int cj_target_open_ended(const char *text, struct cj_target **ret, struct cj_error *err);
+int cj_target_find_ended(const char *text, const struct cj_engine_options *options,
+			 struct cj_target **ret, struct cj_error *err);
 
 /*
  * Sends a signal, by the pidfd: to the process that was opened and never to another one that has its

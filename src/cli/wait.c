@@ -12,7 +12,7 @@
 #include "base/io.h"
 #include "base/parse.h"
 #include "cli/cli.h"
-#include "cli/options.h"
+#include "cli/engines.h"
 
 enum { EXIT_TIMEOUT = 124 };
 
@@ -38,19 +38,20 @@ static const char usage[] =
 	"Options:";
 
 /* All are pinned before the first is waited for: who ends meanwhile still tells how. */
-static struct cj_target **open_all(struct cli *cli, char **names, int n)
+static struct cj_target **open_all(struct cli *cli, const struct cj_engine_options *engines,
+				   char **names, int n)
 {
 	struct cj_target **targets = calloc((size_t)n, sizeof(struct cj_target *));
 
 	for (int i = 0; i < n && targets; i++) {
 		struct cj_error err = CJ_ERROR_INIT;
 
-		if (cj_target_open_ended(names[i], &targets[i], &err) == 0)
+		cli->target = names[i];
+		if (cj_target_find_ended(names[i], engines, &targets[i], &err) == 0)
 			continue;
 		err.hint[0] = '\0'; /* that's about other commands */
 		if (err.code == ESRCH)
 			cj_hint(&err, "it has ended; how, only who waited before that can learn");
-		cli->target = names[i];
 		(void)cli_error(cli, &err);
 	}
 	return targets;
@@ -83,9 +84,10 @@ static int wait_for(struct cli *cli, const struct cj_target *target, int64_t dea
 	return end.signal ? 128 + end.signal : end.code;
 }
 
-static int wait_for_all(struct cli *cli, char **names, int n, int64_t deadline)
+static int wait_for_all(struct cli *cli, const struct cj_engine_options *engines, char **names,
+			int n, int64_t deadline)
 {
-	struct cj_target **targets = open_all(cli, names, n);
+	struct cj_target **targets = open_all(cli, engines, names, n);
 	struct cj_error err = CJ_ERROR_INIT;
 	int status = EXIT_TROUBLE;
 
@@ -106,7 +108,9 @@ static int wait_for_all(struct cli *cli, char **names, int n, int64_t deadline)
 
 int cmd_wait(struct cli *cli, int argc, char **argv)
 {
+	static const struct engine_choice as_usual = {.timeout = NULL};
 	struct arguments arguments = {.timeout = NULL};
+	struct cj_engine_options engines;
 	int first = options_parse(cli, rows, ELEMENTS(rows), usage, argc, argv, &arguments);
 	int64_t deadline = INT64_MAX;
 	uint64_t timeout;
@@ -121,5 +125,7 @@ int cmd_wait(struct cli *cli, int argc, char **argv)
 					 arguments.timeout);
 		deadline = clock_ms() + (int64_t)timeout;
 	}
-	return wait_for_all(cli, argv + first, argc - first, deadline);
+	if (engine_options(cli, &as_usual, &engines) != 0)
+		return cli->usage;
+	return wait_for_all(cli, &engines, argv + first, argc - first, deadline);
 }

@@ -144,9 +144,10 @@ int cj_target_find(const char *text, const struct cj_engine_options *options,
 	return open_target(text, options, TARGET_ALIVE, ret, err);
 }
 
-int cj_target_open_ended(const char *text, struct cj_target **ret, struct cj_error *err)
+int cj_target_find_ended(const char *text, const struct cj_engine_options *options,
+			 struct cj_target **ret, struct cj_error *err)
 {
-	return open_target(text, NULL, TARGET_ANY, ret, err);
+	return open_target(text, options, TARGET_ANY, ret, err);
 }
 
 int target_check_kind(const struct cj_target *target, struct cj_error *err)

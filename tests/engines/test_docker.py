@@ -115,6 +115,21 @@ class TestAddresses:
         assert address.removeprefix("unix://") in done.stderr
 
 
+def has_pidfd(pid):
+    folder = f"/proc/{pid}/fd"
+    return any("pidfd" in os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder))
+
+
+def test_kill_and_wait_take_its_name(docker, conjoin):
+    asked = Asked(conjoin, docker)
+    for box in started(docker, f"mortal-{os.getpid()}"):
+        waiting = asked.popen("wait", box.target)
+        wait_for(lambda: has_pidfd(waiting.pid), what="conjoin wait")
+        assert asked.run("kill", "-s", "KILL", box.target).returncode == 0
+        assert waiting.wait(20) in (137, 1)  # before Linux 6.15 its end isn't told to everybody
+        wait_for(lambda: not box.alive(), what="its end")
+
+
 class TestRestarts:
     def test_between_look_up_and_join_the_container_restarts(self, docker, conjoin):
         """Whatever happens: the right container, or a failure that is told."""
