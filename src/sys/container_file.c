@@ -14,9 +14,20 @@
 #include "sys/beneath.h"
 #include "sys/spawn.h"
 #include "sys/syscalls.h"
+#include "sys/user_mounts.h"
 
 /* KILLED_MS: for a user's helper to be gone, which may sit in FUSE for as long as the user likes. */
 enum { DEADLINE_MS = 2000, KILLED_MS = 50, ENTRIES_MAX = 1000 };
+
+/* What a helper is to do: look for files, or without `queries` read one. */
+struct task {
+	int root;
+	const char *path; /* or the root beneath the root, for queries */
+	const struct file_query *queries;
+	size_t n;
+	const struct file_reader *reader; /* NULL: with the caller's rights */
+	struct user_mounts mounts;	  /* to go without */
+};
 
 /* What the helper writes first; the content follows. */
 struct answer {
@@ -28,7 +39,7 @@ struct answer {
  * The user must not look into what is a copy of the caller: what setresuid(2) makes of the dumpable
  * attribute is up to a sysctl.
  */
-static int become(const struct file_reader *reader)
+static int take_ids(const struct file_reader *reader)
 {
 	static const struct __user_cap_data_struct none[2];
 	int r = sys_prctl(PR_SET_DUMPABLE, 0, 0);
@@ -44,16 +55,30 @@ static int become(const struct file_reader *reader)
 	return r < 0 ? r : sys_capset(none);
 }
 
+/*
+ * On our own root what users have mounted is left, where there is something; `*root` is the root after that.
+ * Without the right to, it's as it is: a helper that hangs.
+ */
+static int become(const struct task *task, int *root)
+{
+	if (task->mounts.n > 0 && user_mounts_leave(&task->mounts) == 0) {
+		*root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (*root < 0)
+			return -errno;
+	}
+	return take_ids(task->reader);
+}
+
 /* The helper, forked from a caller with perhaps many threads: async-signal-safe calls only. */
-static void answer(int root, const char *path, const struct file_reader *reader, int out)
+static void answer(const struct task *task, int out)
 {
 	struct answer head = {0};
-	int fd = reader ? become(reader) : 0;
+	int root = task->root, fd = task->reader ? become(task, &root) : 0;
 	char buf[4096];
 	ssize_t n;
 
 	if (fd == 0)
-		fd = beneath_open_file(root, path);
+		fd = beneath_open_file(root, task->path);
 	head.code = fd < 0 ? -fd : 0;
 	if (io_write_all(out, &head, sizeof(head)) == 0 && fd >= 0)
 		while ((n = io_read(fd, buf, sizeof(buf))) > 0)
@@ -145,20 +170,11 @@ static int is_there(int root, const struct file_query *query)
 		(query->wanted == FILE_REGULAR || st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)));
 }
 
-/* What a helper is to do: look for files, or without `queries` read one. */
-struct task {
-	int root;
-	const char *path; /* or the root beneath the root, for queries */
-	const struct file_query *queries;
-	size_t n;
-	const struct file_reader *reader; /* NULL: with the caller's rights */
-};
-
 /* The helper, as above. What it answers is the index. */
 static void find(const struct task *task, int out)
 {
 	struct answer head = {.code = ENOENT};
-	int root = task->root, r = task->reader ? become(task->reader) : 0;
+	int root = task->root, r = task->reader ? become(task, &root) : 0;
 	size_t i = 0;
 
 	if (task->path && r == 0)
@@ -210,7 +226,7 @@ static int ask_helper(const struct task *task, size_t limit, const char *what, s
 	if (pid == 0 && task->queries)
 		find(task, out);
 	if (pid == 0)
-		answer(task->root, task->path, task->reader, out);
+		answer(task, out);
 	if (pid < 0)
 		return cj_fail(err, -pid, "make a process to %s%s", what,
 			       task->queries ? "" : task->path);
@@ -221,10 +237,32 @@ static int ask_helper(const struct task *task, size_t limit, const char *what, s
 	return r;
 }
 
-static int find_files(const struct task *task, size_t *ret, struct cj_error *err)
+/* Only of our own mount namespace is known what users have mounted. */
+static bool is_own_root(int root)
+{
+	struct stat own, st;
+
+	return stat("/", &own) == 0 && fstat(root, &st) == 0 && own.st_dev == st.st_dev &&
+	       own.st_ino == st.st_ino;
+}
+
+static int ask_as_user(struct task *task, size_t limit, const char *what, struct bytes *ret,
+		       struct cj_error *err)
+{
+	int r = is_own_root(task->root) ? user_mounts_read(&task->mounts) : 0;
+
+	if (r < 0)
+		return cj_fail(err, -r, "see what users have mounted");
+	r = ask_helper(task, limit, what, ret, err);
+	user_mounts_done(&task->mounts);
+	return r;
+}
+
+static int find_files(struct task *task, size_t *ret, struct cj_error *err)
 {
 	_cleanup_(bytes_done) struct bytes index = BYTES_INIT;
-	int r = ask_helper(task, sizeof(*ret), "look for files", &index, err);
+	int r = task->reader ? ask_as_user(task, sizeof(*ret), "look for files", &index, err)
+			     : ask_helper(task, sizeof(*ret), "look for files", &index, err);
 
 	if (r == 0 && index.size != sizeof(*ret))
 		r = -EIO; /* the helper was killed */
@@ -237,7 +275,7 @@ static int find_files(const struct task *task, size_t *ret, struct cj_error *err
 int container_file_find(int root, const char *subroot, const struct file_query *queries, size_t n,
 			size_t *ret, struct cj_error *err)
 {
-	const struct task task = {root, subroot, queries, n, NULL};
+	struct task task = {.root = root, .path = subroot, .queries = queries, .n = n};
 
 	return find_files(&task, ret, err);
 }
@@ -245,7 +283,7 @@ int container_file_find(int root, const char *subroot, const struct file_query *
 int container_file_find_as(int root, const struct file_query *queries, size_t n,
 			   const struct file_reader *reader, size_t *ret, struct cj_error *err)
 {
-	const struct task task = {root, NULL, queries, n, reader};
+	struct task task = {.root = root, .queries = queries, .n = n, .reader = reader};
 
 	return find_files(&task, ret, err);
 }
@@ -263,8 +301,8 @@ int container_file_read_as(int root, const char *path, size_t limit,
 			   const struct file_reader *reader, struct bytes *ret,
 			   struct cj_error *err)
 {
-	const struct task task = {.root = root, .path = path, .reader = reader};
-	int r = ask_helper(&task, limit, "read ", ret, err);
+	struct task task = {.root = root, .path = path, .reader = reader};
+	int r = ask_as_user(&task, limit, "read ", ret, err);
 
 	return r < 0 ? cj_fail(err, -r, "read %s", path) : 0;
 }

@@ -35,7 +35,7 @@ struct file_reader {
 /*
  * The same for a file that a user may have put there: the process takes on that user's ids, without other
  * groups and capabilities, before it resolves the path. What the user can't read it doesn't read either,
- * whatever a link says.
+ * whatever a link says. Beneath our own root it doesn't see what users have mounted (user_mounts.h).
  *
  *	EACCES	the user may not
  *	EPERM	we can't take on these ids

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from lib import proc
 from lib.failure import assert_failed
 from lib.host import KeptHost
 
@@ -87,13 +88,37 @@ mkdir -p {RUNTIME}/containers/overlay-containers""")
     assert secret not in done.stderr
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="there is no /dev/fuse")
-def test_a_home_that_never_answers_costs_half_a_second(host):
-    mute = host(f"""
+def never_answers(place, *more):
+    return f"""
 mkdir -p {RUNTIME}/containers/overlay-containers
 for i in 1 2 3 4 5 6 7 8; do
     mkdir -p {RUNTIME}/docker/runtime-runc/moby/$(printf %064d $i)
 done
-/usr/bin/python3 {MUTE} {HOME} /run/ready &
-until [ -e /run/ready ]; do sleep 0.01; done""")
+/usr/bin/python3 {MUTE} {place} /run/ready {" ".join(map(str, more))} &
+until [ -e /run/ready ]; do sleep 0.01; done"""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="there is no /dev/fuse")
+def test_a_home_that_never_answers_costs_half_a_second(host):
+    assert_quick(host(never_answers(HOME)), "nobody-has-this", "docker:web", "podman:web")
+
+
+def of_the_user():
+    """Processes with the user's ids."""
+    found = []
+    for pid in proc.pids():
+        try:
+            if proc.status(pid)["Uid"].split()[0] == str(USER):
+                found.append((pid, proc.read(pid, "comm")))
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return found
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="there is no /dev/fuse")
+@pytest.mark.parametrize("place", (HOME, f"{HOME}/.local/share", STORAGE))
+def test_nobody_waits_in_what_a_user_has_mounted(host, place):
+    """As long as the user's server keeps the request nothing would end who waits, root neither."""
+    mute = host(never_answers(place, USER))
     assert_quick(mute, "nobody-has-this", "docker:web", "podman:web")
+    assert of_the_user() == []

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""usage: mute_fuse.py DIRECTORY READY-FILE
-Mounts a file system whose server never answers, as of a host that is down. Ends with its parent. Not a test."""
+"""usage: mute_fuse.py DIRECTORY READY-FILE [UID]
+Mounts a file system whose server never answers, as of a host that is down. With UID it's mounted as that
+user's, and the server takes every request: who waits for it can't be killed. Ends with its parent. Not a
+test."""
 
 import ctypes
 import os
@@ -13,11 +15,12 @@ PR_SET_PDEATHSIG = 1
 
 
 def main():
-    directory, ready = sys.argv[1:]
+    directory, ready, *user = sys.argv[1:]
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     server = os.open("/dev/fuse", os.O_RDWR)
-    options = f"fd={server},rootmode=40000,user_id=0,group_id=0,allow_other"
+    uid = user[0] if user else "0"
+    options = f"fd={server},rootmode=40000,user_id={uid},group_id={uid},allow_other"
     if libc.mount(b"mute", directory.encode(), b"fuse", 0, options.encode()):
         sys.exit(f"mount: {os.strerror(ctypes.get_errno())}")
     unique = struct.unpack("<IIQ", os.read(server, 200000)[:16])[2]  # FUSE_INIT is answered
@@ -25,6 +28,8 @@ def main():
     os.write(server, struct.pack("<IiQ", 16 + len(init), 0, unique) + init)
     with open(ready, "w", encoding="ascii"):
         pass
+    while user:
+        os.read(server, 200000)
     while True:
         time.sleep(1000)
 
