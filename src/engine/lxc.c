@@ -18,10 +18,14 @@
 #include "engine/lxc_api.h"
 #include "engine/lxc_find.h"
 #include "engine/state.h"
+#include "engine/users.h"
 #include "sys/unix_listeners.h"
 
-/* Anybody may listen at such names, and each costs a file: with the usual 1024 there must be some left. */
-enum { MAX_NAMED = 16, MAX_UNUSUAL = 64, MAX_SOCKETS = 512, CONFIG_LIMIT = 64 << 10 };
+/*
+ * Anybody may listen at such names, and each costs a file: with the usual 1024 there must be some left. What
+ * other users have is counted apart.
+ */
+enum { MAX_NAMED = 16, MAX_FOREIGN = 64, MAX_SOCKETS = 512, CONFIG_LIMIT = 64 << 10 };
 
 #define DEFAULT_PATH "/var/lib/lxc"
 
@@ -195,7 +199,7 @@ static void read_lxcpath(const char *root, char ret[PATH_MAX])
 	}
 }
 
-/* Nobody listens: is it there and doesn't run, or runs where we don't see the socket? */
+/* Nobody of ours listens: is it there and doesn't run, or runs where we don't see the socket? */
 static int look_for_definition(struct source *source)
 {
 	const char *ref = source->request->ref;
@@ -226,7 +230,9 @@ static const struct source_type monitor = {.step = step, .look = look};
 struct discovery {
 	const struct engine_request *request;
 	struct sources *sources;
-	size_t n;
+	size_t n,
+		n_foreign; /* of the system and the caller, or of whom isn't known; of other users */
+	bool named;	   /* one of the former has the name that is looked for */
 };
 
 static bool is_usual(const char *listener)
@@ -234,15 +240,25 @@ static bool is_usual(const char *listener)
 	return strncmp(listener, DEFAULT_PATH "/", strlen(DEFAULT_PATH "/")) == 0;
 }
 
-static int add_listener(const char *listener, void *data)
+/* Without a known owner it may be anybody's: then it's by the place. */
+static bool is_one_too_many(const struct discovery *discovery, const char *listener, uid_t owner)
+{
+	size_t few = discovery->request->ref ? MAX_NAMED : MAX_FOREIGN;
+
+	if (owner == UNIX_OWNER_UNKNOWN && !is_usual(listener) && discovery->n >= few)
+		return true;
+	return users_is_foreign(owner) && owner != UNIX_OWNER_UNKNOWN ? discovery->n_foreign >= few
+								      : discovery->n >= MAX_SOCKETS;
+}
+
+static int add_listener(const char *listener, uid_t owner, void *data)
 {
 	struct discovery *discovery = data;
 	const char *ref = discovery->request->ref;
 	char name[NAME_MAX + 1], address[NAME_MAX + 2];
 
 	if (lxc_socket_name(listener, name) < 0 || (ref && name[0] && strcmp(name, ref) != 0) ||
-	    (discovery->n >= (ref ? MAX_NAMED : MAX_UNUSUAL) && !is_usual(listener)) ||
-	    discovery->n >= MAX_SOCKETS)
+	    is_one_too_many(discovery, listener, owner))
 		return 0;
 	(void)snprintf(address, sizeof(address), "@%s", listener);
 	for (size_t i = 0; i < discovery->sources->n; i++) {
@@ -252,9 +268,16 @@ static int add_listener(const char *listener, void *data)
 		    strcmp(source->address, address) == 0)
 			return 0;
 	}
-	discovery->n++;
+	if (owner == UNIX_OWNER_UNKNOWN)
+		owner = 0;
+	if (users_is_foreign(owner)) {
+		discovery->n_foreign++;
+	} else {
+		discovery->n++;
+		discovery->named |= name[0] != '\0';
+	}
 	return sources_add(discovery->sources, &monitor, &engine_lxc, discovery->request, address,
-			   0);
+			   owner);
 }
 
 static int add_sources(const struct engine_request *request, struct sources *sources,
@@ -270,7 +293,7 @@ static int add_sources(const struct engine_request *request, struct sources *sou
 			       ? 0
 			       : cj_fail(err, EINVAL, "find \"%s\", which is no LXC name", ref);
 	r = unix_listeners_visit(add_listener, &discovery);
-	if (r == -ENOMEM || !ref || discovery.n > 0)
+	if (r == -ENOMEM || !ref || discovery.named)
 		return r == -ENOMEM ? r : 0;
 	return sources_add(sources, &monitor, &engine_lxc, request, NULL, 0);
 }

@@ -16,11 +16,14 @@
 #include "engine/first.h"
 #include "engine/shared.h"
 #include "engine/users.h"
+#include "engine/watcher.h"
 #include "sys/kin.h"
 #include "sys/namespace.h"
 #include "sys/proc.h"
 
-enum { TITLE_SIZE = 512, MAX_FOREIGN = 256 };
+enum { TITLE_SIZE = 512, CMDLINE_LIMIT = 1 << 20, MAX_FOREIGN = 256 };
+
+static const char title[] = "[lxc monitor] ";
 
 /* Whose process it is; false: of several, as with a setuid program. */
 static bool read_owner(int proc, uid_t *ret)
@@ -36,34 +39,73 @@ static bool read_owner(int proc, uid_t *ret)
 
 static bool is_of(int proc, uid_t owner)
 {
+	struct watcher_place ours;
 	uid_t uid;
 
+	if (owner == 0)
+		return watcher_place_read(&ours) == 0 && watcher_is_roots(proc, &ours);
 	return read_owner(proc, &uid) && uid == owner;
 }
 
-/* Whoever has the network namespace may listen in a monitor's place, and name somebody else's container. */
-static bool is_lxc(int proc)
+/* "[lxc monitor] LXCPATH NAME" */
+static bool title_names(const char *text, const char *name)
 {
-	char comm[32];
+	size_t n = strlen(text), length = strlen(name);
 
-	return proc_read_small(proc, "comm", comm, sizeof(comm)) > 0 &&
-	       (strncmp(comm, "lxc-", strlen("lxc-")) == 0 ||
-		strncmp(comm, "[lxc monitor]", strlen("[lxc monitor]")) == 0);
+	return n > length && strcmp(text + n - length, name) == 0 && text[n - length - 1] == ' ';
+}
+
+/* "NAME", "-nNAME", "--name=NAME": lxc-start(1) */
+static bool word_names(const char *word, const char *name)
+{
+	static const char *const options[] = {"", "-n", "--name="};
+
+	for (size_t i = 0; i < ELEMENTS(options); i++)
+		if (strncmp(word, options[i], strlen(options[i])) == 0 &&
+		    strcmp(word + strlen(options[i]), name) == 0)
+			return true;
+	return false;
 }
 
 /*
- * The start time of `pid`, if its parent is a monitor of `owner` in another pid namespace; else 0. Read
- * through one fd each, so a number that gets recycled meanwhile doesn't pass.
+ * Whoever has the network namespace may listen in a monitor's place, and name somebody else's container. So the
+ * monitor has to be called as this one's is: "[lxc monitor] LXCPATH NAME", or, in the foreground, "lxc-start -F
+ * -n NAME" and its like.
  */
-static uint64_t start_of_child(pid_t pid, uid_t owner)
+static bool is_monitor_of(int proc, const char *name)
+{
+	_cleanup_(bytes_done) struct bytes cmdline = BYTES_INIT;
+	const char *end;
+	char comm[32];
+
+	if (proc_read_small(proc, "comm", comm, sizeof(comm)) <= 0 ||
+	    (strncmp(comm, "lxc-", strlen("lxc-")) != 0 &&
+	     strncmp(comm, "[lxc monitor]", strlen("[lxc monitor]")) != 0) ||
+	    proc_read(proc, "cmdline", CMDLINE_LIMIT, &cmdline) < 0 || cmdline.size == 0)
+		return false;
+	end = cmdline.data + cmdline.size;
+	if (strncmp(cmdline.data, title, strlen(title)) == 0)
+		return title_names(cmdline.data, name);
+	for (const char *word = cmdline.data; word < end; word += strlen(word) + 1)
+		if (word_names(word, name))
+			return true;
+	return false;
+}
+
+/*
+ * The start time of the process, if its parent is its monitor, of its owner and in another pid namespace; else
+ * 0. Read through one fd each, so a number that gets recycled meanwhile doesn't pass.
+ */
+static uint64_t start_of_child(const struct lxc_process *process)
 {
 	_cleanup_fd_ int proc = -EBADF, parent = -EBADF;
 	uint64_t ns, parent_ns;
 	struct kin kin;
 
-	if (proc_open(pid, &proc, NULL) < 0 || kin_read(proc, &kin) < 0 || kin.ended ||
+	if (proc_open(process->pid, &proc, NULL) < 0 || kin_read(proc, &kin) < 0 || kin.ended ||
 	    kin.parent == 0 || namespace_read(proc, NAMESPACE_PID, &ns) < 0 ||
-	    proc_open(kin.parent, &parent, NULL) < 0 || !is_of(parent, owner) || !is_lxc(parent) ||
+	    proc_open(kin.parent, &parent, NULL) < 0 || !is_of(parent, process->owner) ||
+	    !is_monitor_of(parent, process->name) ||
 	    namespace_read(parent, NAMESPACE_PID, &parent_ns) < 0 || ns == parent_ns)
 		return 0;
 	return kin.start;
@@ -81,13 +123,11 @@ int lxc_add(struct source *source, const struct lxc_process *process)
 	container->state = process->state;
 	container->owner = process->owner;
 	container->pid = process->pid;
-	container->start = process->pid ? start_of_child(process->pid, process->owner) : 0;
+	container->start = process->pid ? start_of_child(process) : 0;
 	(void)snprintf(word, sizeof(word), "lxc.payload.%s", process->name);
 	r = container_set(&container->name, process->name);
 	return r < 0 ? r : container_set(&container->cgroup_word, word);
 }
-
-static const char title[] = "[lxc monitor] ";
 
 /* 0, if it isn't called as a monitor is. */
 static size_t read_title(int proc, char buf[TITLE_SIZE])

@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "engine/first.h"
 #include "engine/machine.h"
+#include "engine/watcher.h"
 #include "sys/namespace.h"
 #include "sys/proc.h"
 
@@ -235,33 +236,19 @@ int nspawn_name(const char *cmdline, size_t size, const char *cwd, char ret[MACH
 	return name_by_options(&options, cwd, ret);
 }
 
-/* The namespaces that a watcher of root's is in: ours. */
-struct own {
-	uint64_t pid, user;
-};
-
-/*
- * Root's own, in our namespaces: what others call themselves counts for nothing. All four ids: a setuid
- * program that a user starts by another name (a link to it) has root's effective one.
- */
-static bool is_nspawn(int proc, const struct own *own)
+static bool is_nspawn(int proc, const struct watcher_place *ours)
 {
-	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
 	char comm[32];
-	uint64_t ns;
 
 	return proc_read_small(proc, "comm", comm, sizeof(comm)) > 0 &&
-	       strcmp(comm, "systemd-nspawn\n") == 0 && proc_read_status(proc, &status) == 0 &&
-	       status.uid[0] == 0 && status.uid[1] == 0 && status.uid[2] == 0 &&
-	       status.uid[3] == 0 && namespace_read(proc, NAMESPACE_PID, &ns) == 0 &&
-	       ns == own->pid && namespace_read(proc, NAMESPACE_USER, &ns) == 0 && ns == own->user;
+	       strcmp(comm, "systemd-nspawn\n") == 0 && watcher_is_roots(proc, ours);
 }
 
 /*
  * Is the child in our user namespace, or in one that root made? A program that becomes root wholly may have a
  * child that the user made before, in namespaces of the user's.
  */
-static bool is_of_root(pid_t pid, const struct own *own)
+static bool is_of_root(pid_t pid, const struct watcher_place *ours)
 {
 	_cleanup_fd_ int proc = -EBADF, user = -EBADF;
 	uint64_t inode;
@@ -272,10 +259,11 @@ static bool is_of_root(pid_t pid, const struct own *own)
 	user = namespace_open(proc, NAMESPACE_USER);
 	if (user < 0 || namespace_inode(user, &inode) < 0)
 		return false;
-	return inode == own->user || (namespace_owner(user, &uid) == 0 && uid == 0);
+	return inode == ours->user || (namespace_owner(user, &uid) == 0 && uid == 0);
 }
 
-static int visit_one(pid_t pid, int proc, const struct own *own, nspawn_fn fn, void *data)
+static int visit_one(pid_t pid, int proc, const struct watcher_place *ours, nspawn_fn fn,
+		     void *data)
 {
 	_cleanup_(bytes_done) struct bytes cmdline = BYTES_INIT;
 	char cwd[PATH_MAX], name[MACHINE_NAME_MAX + 1];
@@ -284,22 +272,17 @@ static int visit_one(pid_t pid, int proc, const struct own *own, nspawn_fn fn, v
 	if (proc_read(proc, "cmdline", CMDLINE_LIMIT, &cmdline) < 0 ||
 	    proc_readlink(proc, "cwd", cwd, sizeof(cwd)) < 0 ||
 	    nspawn_name(cmdline.data, cmdline.size, cwd, name) < 0 ||
-	    first_child_inside(pid, &first) < 0 || !is_of_root(first.pid, own))
+	    first_child_inside(pid, &first) < 0 || !is_of_root(first.pid, ours))
 		return 0;
 	return fn(name, first.pid, first.start, data);
 }
 
 int nspawn_visit(nspawn_fn fn, void *data)
 {
-	_cleanup_fd_ int self = -EBADF;
+	struct watcher_place ours;
 	struct proc_list *list;
-	struct own own;
-	int r = proc_open(0, &self, NULL);
+	int r = watcher_place_read(&ours);
 
-	if (r == 0)
-		r = namespace_read(self, NAMESPACE_PID, &own.pid);
-	if (r == 0)
-		r = namespace_read(self, NAMESPACE_USER, &own.user);
 	if (r == 0)
 		r = proc_list_new(&list, NULL);
 	if (r < 0)
@@ -307,8 +290,8 @@ int nspawn_visit(nspawn_fn fn, void *data)
 	for (pid_t pid; r == 0 && (pid = proc_list_next(list));) {
 		_cleanup_fd_ int proc = -EBADF;
 
-		if (proc_open(pid, &proc, NULL) == 0 && is_nspawn(proc, &own))
-			r = visit_one(pid, proc, &own, fn, data);
+		if (proc_open(pid, &proc, NULL) == 0 && is_nspawn(proc, &ours))
+			r = visit_one(pid, proc, &ours, fn, data);
 	}
 	proc_list_free(list);
 	return r;

@@ -17,32 +17,47 @@
 #include "base/io.h"
 #include "sys/proc.h"
 
+/* Of 5.3, in older headers not there. */
+enum { SHOW_UID = 0x40, ATTRIBUTE_UID = 7 };
+
 enum { FILE_LIMIT = 256 << 20, NAME_SIZE = 109, WAIT_S = 1 };
 
-/* The name of one answer, without the NUL before it. False: it has none, or one with NULs. */
-static bool take_name(struct nlmsghdr *head, char buf[NAME_SIZE])
+struct listener {
+	char name[NAME_SIZE];
+	uid_t owner;
+};
+
+/* Without the NUL before it. False: it has NULs. */
+static bool copy_name(const char *name, size_t size, char buf[NAME_SIZE])
+{
+	if (size < 2 || name[0] != '\0' || size > NAME_SIZE || memchr(name + 1, '\0', size - 1))
+		return false;
+	memcpy(buf, name + 1, size - 1);
+	buf[size - 1] = '\0';
+	return true;
+}
+
+/* False: it has no name that counts. */
+static bool take_listener(struct nlmsghdr *head, struct listener *ret)
 {
 	struct unix_diag_msg *message = NLMSG_DATA(head);
 	int left = (int)NLMSG_PAYLOAD(head, sizeof(*message));
 	struct rtattr *attribute;
+	bool named = false;
 
+	ret->owner = UNIX_OWNER_UNKNOWN;
 	if (head->nlmsg_len < NLMSG_LENGTH(sizeof(*message)) || message->udiag_type != SOCK_STREAM)
 		return false;
 	for (attribute = (struct rtattr *)(message + 1); RTA_OK(attribute, left);
 	     attribute = RTA_NEXT(attribute, left)) {
-		const char *name = RTA_DATA(attribute);
 		size_t size = RTA_PAYLOAD(attribute);
 
-		if (attribute->rta_type != UNIX_DIAG_NAME)
-			continue;
-		if (size < 2 || name[0] != '\0' || size > NAME_SIZE ||
-		    memchr(name + 1, '\0', size - 1))
-			return false;
-		memcpy(buf, name + 1, size - 1);
-		buf[size - 1] = '\0';
-		return true;
+		if (attribute->rta_type == UNIX_DIAG_NAME)
+			named = copy_name(RTA_DATA(attribute), size, ret->name);
+		else if (attribute->rta_type == ATTRIBUTE_UID && size == sizeof(ret->owner))
+			memcpy(&ret->owner, RTA_DATA(attribute), size);
 	}
-	return false;
+	return named;
 }
 
 static int ask_diag(int fd)
@@ -56,7 +71,7 @@ static int ask_diag(int fd)
 			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
 		.request = {.sdiag_family = AF_UNIX,
 			    .udiag_states = 1 << TCP_LISTEN,
-			    .udiag_show = UDIAG_SHOW_NAME},
+			    .udiag_show = UDIAG_SHOW_NAME | SHOW_UID},
 	};
 
 	return send(fd, &message, sizeof(message), 0) < 0 ? -errno : 0;
@@ -70,9 +85,9 @@ struct walk {
 	bool ended;
 };
 
-static void visit(struct walk *walk, const char *name)
+static void visit(struct walk *walk, const struct listener *listener)
 {
-	walk->result = walk->fn(name, walk->data);
+	walk->result = walk->fn(listener->name, listener->owner, walk->data);
 	walk->ended = walk->result != 0;
 }
 
@@ -83,7 +98,7 @@ static int take_messages(char *data, size_t size, struct walk *walk)
 
 	for (; !walk->ended && size - at >= sizeof(struct nlmsghdr); at += next) {
 		struct nlmsghdr *head = (void *)(data + at);
-		char name[NAME_SIZE];
+		struct listener listener;
 
 		/* The last one's padding may be missing: NLMSG_NEXT() would go beyond the end. */
 		next = NLMSG_ALIGN(head->nlmsg_len);
@@ -95,8 +110,8 @@ static int take_messages(char *data, size_t size, struct walk *walk)
 			return -EOPNOTSUPP;
 		if (head->nlmsg_type == NLMSG_DONE)
 			walk->ended = true;
-		else if (take_name(head, name))
-			visit(walk, name);
+		else if (take_listener(head, &listener))
+			visit(walk, &listener);
 	}
 	return 0;
 }
@@ -157,7 +172,7 @@ static int walk_file(struct walk *walk)
 {
 	_cleanup_(bytes_done) struct bytes text = BYTES_INIT;
 	_cleanup_fd_ int self = -EBADF;
-	char name[NAME_SIZE];
+	struct listener listener = {.owner = UNIX_OWNER_UNKNOWN};
 	int r = proc_open(0, &self, NULL);
 
 	if (r == 0)
@@ -165,8 +180,8 @@ static int walk_file(struct walk *walk)
 	for (const char *at = text.data; r == 0 && !walk->ended && at && *at;) {
 		size_t length = strcspn(at, "\n");
 
-		if (unix_line_parse(at, length, name, sizeof(name)) == 0)
-			visit(walk, name);
+		if (unix_line_parse(at, length, listener.name, sizeof(listener.name)) == 0)
+			visit(walk, &listener);
 		at += length + (at[length] == '\n');
 	}
 	return r;

@@ -5,14 +5,20 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/types.h>
 
-/* `name` without the NUL before it, NUL-ended; hostile, and may hold anything but NULs. 0 goes on. */
-typedef int (*unix_listener_fn)(const char *name, void *data);
+#define UNIX_OWNER_UNKNOWN ((uid_t)-1)
+
+/*
+ * `name` without the NUL before it, NUL-ended; hostile, and may hold anything but NULs. `owner`: who has made
+ * the socket. 0 goes on.
+ */
+typedef int (*unix_listener_fn)(const char *name, uid_t owner, void *data);
 
 /*
  * Calls back with each name of a listening stream socket, and returns what ended the visit, or 0. By
- * sock_diag(7), which tells listeners alone; else by /proc/net/unix, which has a line a socket. A name
- * with a NUL in it is left out.
+ * sock_diag(7), which tells listeners alone, and owners from 5.3 on; else by /proc/net/unix, which has a line
+ * a socket. A name with a NUL in it is left out.
  */
 int unix_listeners_visit(unix_listener_fn fn, void *data);
 

@@ -165,6 +165,25 @@ static void the_child_of_anybody_is_not_pinned(void **state)
 	end(pid);
 }
 
+/* Whoever may listen names any child of any monitor. */
+static void the_child_of_another_containers_monitor_is_not_pinned(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_(asking_done) struct asking asking;
+	const pid_t pid = spawn_inside();
+	struct answers answers = {.state = 2, .pid = pid};
+	struct monitor monitor;
+	char name[108];
+
+	name_socket(tree, "eb", name); /* we are called the monitor of "web" */
+	monitor = start_monitor(name, &answers);
+	ask(&asking, tree, "eb");
+	assert_int_equal(only(&asking)->pid, pid);
+	assert_int_equal(only(&asking)->start, 0);
+	stop_monitor(&monitor);
+	end(pid);
+}
+
 /* A process of another user's, that has a child in another pid namespace. */
 static pid_t spawn_watcher(uid_t uid, pid_t *ret_child)
 {
@@ -416,12 +435,24 @@ static void what_is_no_name_is_refused(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_tree, remove_tree)
 
-int main(void)
+/* What we start is to have a monitor for a parent, and that's known by what it's called. */
+static int call_ourselves_monitor(char **argv)
+{
+	static char title[] = "[lxc monitor] /unit web";
+	char *const again[] = {title, NULL};
+
+	if (strcmp(argv[0], title) != 0)
+		(void)execv("/proc/self/exe", again);
+	return strcmp(argv[0], title) == 0 ? prctl(PR_SET_NAME, "lxc-unit") : -1;
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_monitor_names_the_process),
 		TEST(a_process_that_is_nobodys_container_is_not_pinned),
 		TEST(the_child_of_anybody_is_not_pinned),
+		TEST(the_child_of_another_containers_monitor_is_not_pinned),
 		TEST(a_container_of_another_users_monitor_is_not_pinned),
 		TEST(one_that_does_not_run_has_no_process),
 		TEST(a_hash_stands_for_a_name_that_is_asked_for),
@@ -435,8 +466,8 @@ int main(void)
 
 	/* Names of abstract sockets are the network namespace's: others' monitors aren't in ours. */
 	(void)unshare(CLONE_NEWNET); /* not as an ordinary user, who may meet them */
-	/* What we start is to have a monitor for a parent. */
-	if (prctl(PR_SET_NAME, "lxc-unit") < 0)
+	(void)argc;
+	if (call_ourselves_monitor(argv) < 0)
 		return 1;
 	return cmocka_run_group_tests_name("lxc", tests, NULL, NULL);
 }
