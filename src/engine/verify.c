@@ -11,7 +11,6 @@
 #include "engine/state.h"
 #include "engine/users.h"
 #include "sys/namespace.h"
-#include "sys/proc.h"
 
 enum { CGROUP_LIMIT = 1 << 20, LONG_ID = 32, NESTED_MAX = 33 };
 
@@ -166,9 +165,9 @@ static int check_traceable(uid_t owner, const struct proc_status *status, const 
  * root's container that has the same uid by chance. Neither lives in a user namespace of that user's. Without
  * one only what the kernel itself found in the user's cgroups counts.
  */
-static int judge_owner(const struct container *container, const struct pidref *ref)
+static int judge_owner(const struct container *container, const struct pidref *ref,
+		       const struct proc_status *status)
 {
-	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
 	enum home home;
 	int r = find_home(container->owner, ref, &home);
 
@@ -176,12 +175,9 @@ static int judge_owner(const struct container *container, const struct pidref *r
 		return r;
 	if (home == ELSEWHERE || (home == OURS && (container->start || !container->cgroup_word)))
 		return -EPERM;
-	r = proc_read_status(ref->proc, &status);
-	if (r < 0)
-		return r;
 	if (home == OURS)
-		return check_traceable(container->owner, &status, ref);
-	return is_root_in_any(&status) ? -EPERM : 0;
+		return check_traceable(container->owner, status, ref);
+	return is_root_in_any(status) ? -EPERM : 0;
 }
 
 static const char *name_of(const struct container *container)
@@ -189,14 +185,14 @@ static const char *name_of(const struct container *container)
 	return container->name ? container->name : container->id ? container->id : "?";
 }
 
-static int check_owner(const struct container *container, const struct pidref *ref,
-		       struct cj_error *err)
+int container_check_status(const struct container *container, const struct pidref *ref,
+			   const struct proc_status *status, struct cj_error *err)
 {
 	int r;
 
 	if (!users_is_foreign(container->owner))
 		return 0;
-	r = judge_owner(container, ref);
+	r = judge_owner(container, ref, status);
 	if (r == -EPERM)
 		return cj_fail(
 			err, EPERM,
@@ -205,6 +201,20 @@ static int check_owner(const struct container *container, const struct pidref *r
 	return r < 0 ? cj_fail(err, -r, "find out whether process %d is user %u's", ref->pid,
 			       container->owner)
 		     : 0;
+}
+
+static int check_owner(const struct container *container, const struct pidref *ref,
+		       struct cj_error *err)
+{
+	_cleanup_(proc_status_done) struct proc_status status = PROC_STATUS_INIT;
+	int r;
+
+	if (!users_is_foreign(container->owner))
+		return 0;
+	r = proc_read_status(ref->proc, &status);
+	if (r < 0)
+		return cj_fail(err, -r, "read the status of process %d", ref->pid);
+	return container_check_status(container, ref, &status, err);
 }
 
 static int check(const struct container *container, const struct pidref *ref, struct cj_error *err)

@@ -11,6 +11,7 @@
 
 #include "engine/container.h"
 #include "sys/pidref.h"
+#include "sys/proc.h"
 
 /*
  * Pins container->pid and compares, the pidfd being open: its start time with the one on record, else its
@@ -23,6 +24,17 @@
  *	others	it couldn't be found out: EMFILE, ENOMEM, EACCES
  */
 int container_open(const struct container *container, struct pidref *ret, struct cj_error *err);
+
+/*
+ * The same question about what was read of the process since then: it may have executed a set-user-ID program
+ * meanwhile. `status` is what the ids of a command will come from; call it when everything is read. Only what a
+ * user's engine has named is judged.
+ *
+ *	EPERM	it wasn't the user's all the while
+ *	others	it couldn't be found out
+ */
+int container_check_status(const struct container *container, const struct pidref *ref,
+			   const struct proc_status *status, struct cj_error *err);
 
 /*
  * Does one of the paths in the text of /proc/PID/cgroup go through the cgroup of a container that is known

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/format.h"
+#include "engine/verify.h"
 #include "lib/bundle.h"
 #include "lib/seccomp_profile.h"
 #include "lib/target.h"
@@ -323,6 +324,8 @@ int facts_gather(const struct cj_target *target, const struct cj_exec_options *o
 		r = read_accounts(options, facts.view.kind, &facts, err);
 	if (r == 0 && wants_seccomp(options, debug))
 		r = read_seccomp(target, options, &facts, err);
+	if (r == 0)
+		r = container_check_status(&target->container, ref, &facts.target.status, err);
 	if (r < 0)
 		return r;
 	*ret = facts;
