@@ -38,7 +38,8 @@ struct cj_engine_options {
 	/* Kubernetes' namespace and container, where TARGET doesn't name them. */
 	const char *pod_namespace;
 	const char *container;
-	cj_log_function *log; /* which way was taken, CJ_LOG_STEP; NULL: nobody listens */
+	/* Which way was taken, CJ_LOG_STEP; once more for each time it's asked again. NULL: nobody listens. */
+	cj_log_function *log;
 	void *log_data;
 };
 
@@ -46,7 +47,7 @@ struct cj_engine_options {
 
 /*
  * What an engine tells of a container. Bytes as the engine gave them, NUL-ended, and hostile. NULL is
- * what it doesn't tell.
+ * what it doesn't tell. It belongs to the target that was named so (cj_target_container()), and lives as long.
  */
 struct cj_container {
 	const char *engine; /* "docker": the scheme */

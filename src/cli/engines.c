@@ -1,13 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/engines.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/parse.h"
 
 void engine_choice_done(struct engine_choice *choice)
 {
 	text_list_done(&choice->sockets);
+}
+
+/*
+ * sudo -E and su leave us the directory of whoever called, whose engines aren't ours. Without asking the file
+ * system, which is that user's: statx(2).
+ */
+static const char *own_runtime_dir(struct cli *cli)
+{
+	const char *path = getenv("XDG_RUNTIME_DIR");
+	struct statx stx;
+	char text[128];
+
+	if (!path ||
+	    statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_UID, &stx) < 0 ||
+	    stx.stx_uid == geteuid())
+		return path; /* what isn't there needn't be ours */
+	if (cli->verbose) {
+		(void)snprintf(text, sizeof(text), "XDG_RUNTIME_DIR is user %u's: not for us",
+			       stx.stx_uid);
+		cli_log(cli, CJ_LOG_STEP, text);
+	}
+	return NULL;
 }
 
 int engine_options(struct cli *cli, const struct engine_choice *choice,
@@ -25,7 +51,7 @@ int engine_options(struct cli *cli, const struct engine_choice *choice,
 	ret->docker_host = getenv("DOCKER_HOST");
 	ret->container_host = getenv("CONTAINER_HOST");
 	ret->runtime_endpoint = getenv("CONTAINER_RUNTIME_ENDPOINT");
-	ret->runtime_dir = getenv("XDG_RUNTIME_DIR");
+	ret->runtime_dir = own_runtime_dir(cli);
 	ret->pod_namespace = choice->pod_namespace;
 	ret->container = choice->container;
 	if (cli->verbose) {

@@ -92,6 +92,16 @@ static bool find_outermost(const char *path, size_t length, struct told *ret)
 	return true;
 }
 
+static bool is_wanted(const struct cgroup_name *name, const char *scheme, const char *ref)
+{
+	const char *engine = name->engine;
+
+	if (engine && (strcmp(engine, "lxc") == 0 || strcmp(engine, "machine") == 0))
+		return false;
+	return (!scheme || (engine && strcmp(engine, scheme) == 0)) &&
+	       (!ref || container_id_begins_with(name->id, ref));
+}
+
 /* The container that one of the lines of /proc/PID/cgroup tells of. */
 static bool find_name(const char *text, const char *scheme, const char *ref, struct told *ret)
 {
@@ -103,8 +113,7 @@ static bool find_name(const char *text, const char *scheme, const char *ref, str
 		struct cgroup_name *name = &ret->name;
 
 		if (path && find_outermost(path + 1, length - (size_t)(path + 1 - line), ret) &&
-		    (!scheme || (name->engine && strcmp(name->engine, scheme) == 0)) &&
-		    container_id_begins_with(name->id, ref)) {
+		    is_wanted(name, scheme, ref)) {
 			if (!name->engine)
 				name->engine = "cgroup"; /* an id, of whom nobody knows */
 			return true;
@@ -125,7 +134,7 @@ struct scan {
 	size_t before; /* how many there were */
 	size_t n_foreign;
 	uint64_t starts[FOUND_MAX]; /* of their processes */
-	uint64_t mnt;		    /* our mount namespace; 0: unknown */
+	uint64_t mnt, first_mnt;    /* our mount namespace, and that of number 1; 0: unknown */
 };
 
 static size_t find_known(const struct scan *scan, const struct told *told)
@@ -144,7 +153,7 @@ static size_t find_known(const struct scan *scan, const struct told *told)
 
 /*
  * May it be a container's first process? A runtime has given that one its ids, and mounts of its own. A program
- * that somebody started in a cgroup which is merely called so has ours, for new ones take a user namespace.
+ * that somebody started in a cgroup which is merely called so has the host's: new ones take a user namespace.
  */
 static bool may_be_first(const struct scan *scan, int proc, uid_t owner,
 			 const struct proc_status *status)
@@ -154,9 +163,9 @@ static bool may_be_first(const struct scan *scan, int proc, uid_t owner,
 	for (int i = 1; i < 4; i++)
 		if (status->uid[i] != status->uid[0])
 			return false;
-	/* Unreadable: it can't be entered either. */
-	return owner || !scan->mnt || namespace_read(proc, NAMESPACE_MNT, &mnt) < 0 ||
-	       mnt != scan->mnt;
+	/* Unreadable: it can't be entered either. In a helper container it's number 1 that has the host's. */
+	return owner || namespace_read(proc, NAMESPACE_MNT, &mnt) < 0 ||
+	       (mnt != scan->mnt && mnt != scan->first_mnt);
 }
 
 static struct container *add_container(struct scan *scan, const struct told *told, int *ret)
@@ -217,17 +226,26 @@ static int scan_one(struct scan *scan, pid_t pid)
 	return add(scan, &told, pid, proc);
 }
 
+static uint64_t mounts_of(pid_t pid)
+{
+	_cleanup_fd_ int proc = -EBADF;
+	uint64_t mnt;
+
+	return proc_open(pid, &proc, NULL) == 0 && namespace_read(proc, NAMESPACE_MNT, &mnt) == 0
+		       ? mnt
+		       : 0;
+}
+
 int cgroup_scan(const char *scheme, const char *ref, struct containers *found)
 {
 	struct scan scan = {.scheme = scheme, .ref = ref, .found = found, .before = found->n};
-	_cleanup_fd_ int self = -EBADF;
 	struct proc_list *list;
 	int r = proc_list_new(&list, NULL);
 
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	if (proc_open(0, &self, NULL) == 0)
-		(void)namespace_read(self, NAMESPACE_MNT, &scan.mnt);
+	scan.mnt = mounts_of(0);
+	scan.first_mnt = mounts_of(1);
 	for (pid_t pid; r == 0 && (pid = proc_list_next(list));)
 		r = scan_one(&scan, pid);
 	proc_list_free(list);

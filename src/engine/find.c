@@ -2,6 +2,7 @@
 #include "engine/find.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -250,15 +251,6 @@ static int consider_those_of(struct search *search, enum whose whose, struct cj_
 	return r;
 }
 
-static int consider_all(struct search *search, struct cj_error *err)
-{
-	int r = consider_those_of(search, OURS, err);
-
-	if (r == 0 && search->n_hits == 0 && !search->idle.scheme && !search->stale.code)
-		r = consider_those_of(search, OTHERS, err);
-	return r;
-}
-
 static bool all_were_asked(const struct search *search)
 {
 	for (size_t i = 0; i < search->sources.n; i++)
@@ -268,24 +260,115 @@ static bool all_were_asked(const struct search *search)
 }
 
 /* No daemon, and nothing on disk where it should be: cgroups still tell ids, which ps shows. */
-static int look_at_cgroups(struct search *search, struct cj_error *err)
+static int look_at_cgroups(const struct search *search, struct containers *found,
+			   struct cj_error *err)
 {
-	_cleanup_(containers_done) struct containers found = CONTAINERS_INIT;
+	const char *scheme = search->only ? search->only->scheme : NULL;
 	int r;
 
-	if (search->n_hits > 0 || search->idle.scheme || search->stale.code ||
-	    !cgroup_scan_may_find(search->only ? search->only->scheme : NULL,
-				  search->request.ref) ||
-	    all_were_asked(search))
+	if (!cgroup_scan_may_find(scheme, search->request.ref) || all_were_asked(search))
 		return 0;
-	r = cgroup_scan(search->only ? search->only->scheme : NULL, search->request.ref, &found);
+	r = cgroup_scan(scheme, search->request.ref, found);
+	return r < 0 ? cj_fail(err, -r, "look at the cgroups of all processes") : 0;
+}
+
+static int consider_cgroups_of(struct search *search, enum whose whose, struct containers *found,
+			       struct cj_error *err)
+{
+	int r = check_single(search, found, whose, BY_PREFIX, err);
+
+	for (size_t i = 0; i < found->n && r == 0; i++) {
+		struct container *container = &found->items[i];
+
+		if (users_is_foreign(container->owner) != (whose == OTHERS))
+			continue;
+		if (search->n_hits == 0)
+			search_log(search,
+				   "no engine tells: read the cgroups of all processes instead");
+		r = consider(search, SOURCE_READ, container, err);
+	}
+	return r;
+}
+
+/* What the system's engines don't tell of may be among it. */
+static int check_source(const struct search *search, const struct source *source,
+			const struct container *container, struct cj_error *err)
+{
+	char why[256];
+
+	if (source->way != SOURCE_FAILED || source_is_foreign(source) ||
+	    search_is_no_matter(search, source))
+		return 0;
+	(void)snprintf(why, sizeof(why), "%s can't tell (%.200s)", source->engine->scheme,
+		       source->error.text);
+	return search_fail_with_others(search, container, why, err);
+}
+
+/* Nobody answers and nothing is on disk, but containers of root's that the engine has started still run. */
+static int check_untold(const struct search *search, const struct container *container,
+			struct cj_error *err)
+{
+	_cleanup_(containers_done) struct containers found = CONTAINERS_INIT;
+	char why[256];
+	int r = cgroup_scan(container->scheme, NULL, &found);
+
 	if (r < 0)
 		return cj_fail(err, -r, "look at the cgroups of all processes");
-	if (found.n > 0)
-		search_log(search, "no engine tells: read the cgroups of all processes instead");
-	r = check_single(search, &found, OURS, BY_PREFIX, err);
-	for (size_t i = 0; i < found.n && r == 0; i++)
-		r = consider(search, SOURCE_READ, &found.items[i], err);
+	for (size_t i = 0; i < found.n; i++)
+		if (!users_is_foreign(found.items[i].owner)) {
+			(void)snprintf(why, sizeof(why),
+				       "nobody tells the names of %s's containers of the system",
+				       container->scheme);
+			return search_fail_with_others(search, container, why, err);
+		}
+	return 0;
+}
+
+/* A user's container is the one that is meant only where it's known that the system has none of that name. */
+static int check_system_told(const struct search *search, struct cj_error *err)
+{
+	const struct container *container;
+	size_t i = 0, n = 0;
+	int r = 0;
+
+	while (r == 0 && (container = next_found(search, OTHERS, &i, &n))) {
+		bool told = false;
+
+		for (size_t k = 0; k < search->sources.n && r == 0; k++) {
+			const struct source *source = &search->sources.items[k];
+
+			r = check_source(search, source, container, err);
+			told |= !source_is_foreign(source) &&
+				strcmp(source->engine->scheme, container->scheme) == 0 &&
+				(source->way == SOURCE_ASKED || source->way == SOURCE_READ);
+		}
+		if (r == 0 && !told)
+			r = check_untold(search, container, err);
+	}
+	return r;
+}
+
+static bool is_open(const struct search *search)
+{
+	return search->n_hits == 0 && !search->idle.scheme && !search->stale.code;
+}
+
+/* What users could make up comes last, whichever way it's told. */
+static int consider_all(struct search *search, struct cj_error *err)
+{
+	_cleanup_(containers_done) struct containers scanned = CONTAINERS_INIT;
+	int r = consider_those_of(search, OURS, err);
+
+	if (r == 0 && is_open(search))
+		r = look_at_cgroups(search, &scanned, err);
+	if (r == 0 && is_open(search))
+		r = consider_cgroups_of(search, OURS, &scanned, err);
+	if (r == 0 && is_open(search))
+		r = check_system_told(search, err);
+	if (r == 0 && is_open(search))
+		r = consider_those_of(search, OTHERS, err);
+	if (r == 0 && is_open(search))
+		r = consider_cgroups_of(search, OTHERS, &scanned, err);
 	return r;
 }
 
@@ -332,8 +415,6 @@ int engines_find(const struct engine *engine, const char *ref,
 		r = ask(search, err);
 		if (r == 0)
 			r = consider_all(search, err);
-		if (r == 0)
-			r = look_at_cgroups(search, err);
 		if (r == 0)
 			r = decide(search, ret, ret_container, err);
 		if (r == -EAGAIN && i == TRIES - 1)

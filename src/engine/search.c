@@ -127,10 +127,23 @@ int search_fail_with_idle(const struct search *search, struct cj_error *err)
 {
 	const struct container *idle = &search->idle;
 
-	return cj_fail(err, ESHUTDOWN, "container %s is %s", idle->name ? idle->name : idle->id,
+	return cj_fail(err, ESHUTDOWN, "%s %s is %s",
+		       strcmp(idle->scheme, "unit") == 0 ? "unit" : "container",
+		       idle->name ? idle->name : idle->id,
 		       idle->state == CONTAINER_UNKNOWN || idle->state == CONTAINER_RUNNING
 			       ? "without a process"
 			       : container_state_name(idle->state));
+}
+
+int search_fail_with_others(const struct search *search, const struct container *container,
+			    const char *why, struct cj_error *err)
+{
+	char list[256] = "";
+
+	(void)list_one(container, container->pid, list, sizeof(list));
+	cj_hint(err, "if that's the one, name it by its PID");
+	return cj_fail(err, ENOTUNIQ, "find %s: only user %u is known to have one,%s, but %s",
+		       search->request.ref, container->owner, list, why);
 }
 
 /* The best way that one of its sources went; an engine without any source isn't here. */
@@ -178,7 +191,8 @@ static bool is_in_doubt(const struct search *search, const struct source **ret)
 		const struct source *source = &search->sources.items[i];
 		int code = source->asking.code;
 
-		if (source->way != SOURCE_READ || !code || code == ENOENT || code == ECONNREFUSED)
+		if (source->way != SOURCE_READ || source_is_foreign(source) || !code ||
+		    code == ENOENT || code == ECONNREFUSED)
 			continue;
 		*ret = source;
 		return true;
@@ -186,8 +200,7 @@ static bool is_in_doubt(const struct search *search, const struct source **ret)
 	return false;
 }
 
-/* For a bare word: files that are none of the caller's; a socket that anybody may have made. */
-static bool is_no_matter(const struct search *search, const struct source *source)
+bool search_is_no_matter(const struct search *search, const struct source *source)
 {
 	return !search->only && !source->wanted &&
 	       (source->error.code == EACCES || (source->address && source->address[0] == '@'));
@@ -196,14 +209,14 @@ static bool is_no_matter(const struct search *search, const struct source *sourc
 /* Nobody has it. What failed is the likelier reason than what doesn't know it. */
 int search_fail_with_none(const struct search *search, struct cj_error *err)
 {
-	char asked[96], read[96], absent[96];
+	char asked[96], read[96], absent[96], failed[96];
 	const struct source *doubt;
 
 	for (size_t i = 0; i < search->sources.n; i++) {
 		const struct source *source = &search->sources.items[i];
 
 		if (source->way != SOURCE_FAILED || source_is_foreign(source) ||
-		    is_no_matter(search, source))
+		    search_is_no_matter(search, source))
 			continue;
 		return search_fail_again(&source->error, err);
 	}
@@ -215,6 +228,7 @@ int search_fail_with_none(const struct search *search, struct cj_error *err)
 	name_engines(search, SOURCE_ASKED, asked, sizeof(asked));
 	name_engines(search, SOURCE_READ, read, sizeof(read));
 	name_engines(search, SOURCE_NOBODY, absent, sizeof(absent));
+	name_engines(search, SOURCE_FAILED, failed, sizeof(failed));
 	if (search->only)
 		return cj_fail(err, ENOTNAM,
 			       asked[0] || read[0] ? "%s knows nothing called \"%s\""
@@ -222,6 +236,8 @@ int search_fail_with_none(const struct search *search, struct cj_error *err)
 			       search->only->scheme, search->request.ref);
 	cj_hint(err,
 		"a PID, a name of an engine's, or SCHEME:NAME, see conjoin(7); conjoin ps lists");
-	return cj_fail(err, ENOTNAM, "find \"%s\", which is no PID; asked: %s%s%s; not here: %s",
-		       search->request.ref, asked, asked[0] && read[0] ? ", " : "", read, absent);
+	return cj_fail(err, ENOTNAM,
+		       "find \"%s\", which is no PID; asked: %s%s%s%s%s; not here: %s",
+		       search->request.ref, asked, asked[0] && read[0] ? ", " : "", read,
+		       failed[0] ? "; can't tell: " : "", failed, absent);
 }

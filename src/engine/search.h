@@ -35,6 +35,9 @@ void search_log(const struct search *search, const char *text);
 /* Which way was taken. */
 void search_log_source(const struct search *search, const struct source *source);
 
+/* For a bare word: files that are none of the caller's; a socket that anybody may have made. */
+bool search_is_no_matter(const struct search *search, const struct source *source);
+
 /* Failures, as engines_find() returns them: several of that name (with a process each, or in one place). */
 int search_fail_with_hits(const struct search *search, struct cj_error *err);
 int search_fail_with_several(const struct search *search, const struct containers *found,
@@ -42,5 +45,8 @@ int search_fail_with_several(const struct search *search, const struct container
 /* One without a process; none at all. */
 int search_fail_with_idle(const struct search *search, struct cj_error *err);
 int search_fail_with_none(const struct search *search, struct cj_error *err);
+/* Only a user's engine has it, and what the system's has isn't known: `why`. */
+int search_fail_with_others(const struct search *search, const struct container *container,
+			    const char *why, struct cj_error *err);
 /* A failure of before is the failure now. */
 int search_fail_again(const struct cj_error *failure, struct cj_error *err);

@@ -4,10 +4,12 @@
  * on disk; it's taken to be the oldest one.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/cgroup_tree.h"
 #include "engine/engine.h"
@@ -94,6 +96,63 @@ static int add(const char *path, const char *name, uid_t owner, void *data)
 	return r < 0 ? r : container_set(&container->cgroup_word, name);
 }
 
+/* systemd.unit(5): where units of the system are written down, generated and transient ones among them. */
+static const char *const unit_directories[] = {
+	"/etc/systemd/system",	  "/run/systemd/system",	   "/run/systemd/transient",
+	"/run/systemd/generator", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
+	"/lib/systemd/system",
+};
+
+static bool has_file(const struct engine_request *request, const char *name)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ELEMENTS(unit_directories); i++)
+		if (snprintf(path, sizeof(path), "%s%s/%s", request->root, unit_directories[i],
+			     name) < (int)sizeof(path) &&
+		    faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	return false;
+}
+
+/* Also "getty@.service" for "getty@tty1.service". */
+static bool is_defined(const struct engine_request *request, const char *name)
+{
+	const char *at = strchr(name, '@'), *type = strrchr(name, '.');
+	char template[NAME_MAX + 16];
+
+	if (has_file(request, name))
+		return true;
+	if (!at || !type || type < at)
+		return false;
+	(void)snprintf(template, sizeof(template), "%.*s%s", (int)(at + 1 - name), name, type);
+	return has_file(request, template);
+}
+
+static bool has_systems(const struct containers *found)
+{
+	for (size_t i = 0; i < found->n; i++)
+		if (found->items[i].owner == 0)
+			return true;
+	return false;
+}
+
+/* The system's unit has no cgroup while it doesn't run. It's the one that is meant, and not a user's of that name. */
+static int add_stopped(const struct search *search)
+{
+	struct source *source = search->source;
+	struct container *container;
+
+	if (has_systems(&source->found) || !is_defined(source->request, search->name))
+		return 0;
+	container = containers_add(&source->found);
+	if (!container)
+		return -ENOMEM;
+	container->scheme = source->engine->scheme;
+	container->state = CONTAINER_STOPPED;
+	return container_set(&container->name, search->name);
+}
+
 static int look(struct source *source, struct cj_error *err)
 {
 	_cleanup_(cgroup_roots_done) struct cgroup_roots roots = CGROUP_ROOTS_INIT;
@@ -110,7 +169,9 @@ static int look(struct source *source, struct cj_error *err)
 		if (r == 0)
 			r = source_read_from(source, roots.paths[i]);
 	}
-	return r == 0 && roots.n == 0 ? -ENOENT : r;
+	if (r == 0 && roots.n == 0)
+		return -ENOENT;
+	return r == 0 ? add_stopped(&search) : r;
 }
 
 static const struct source_type disk = {.look = look};
