@@ -115,6 +115,21 @@ def read_cmocka(name, folder, status, output):
     return results
 
 
+def print_slowest(report, count):
+    """The files that took longest, of a run that took a minute or more."""
+    times = {}
+    try:
+        cases = list(ElementTree.parse(report).getroot().iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        return  # told as a failure
+    for case in cases:
+        file = (case.get("classname") or "").split(".Test")[0].rpartition(".")[2]
+        times[file] = times.get(file, 0) + float(case.get("time") or 0)
+    if sum(times.values()) >= 60:
+        slowest = sorted(times.items(), key=lambda item: -item[1])[:count]
+        print("   slowest: " + ", ".join(f"{file} {seconds:.0f} s" for file, seconds in slowest))
+
+
 def read_pytest(variant, report, status, output):
     results = []
     try:
