@@ -9,6 +9,8 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <conjoin/error.h>
@@ -51,12 +53,29 @@ struct cj_launch_options {
 	 * cgroups of its own (somebody has to remove them), can't be detached: EINVAL.
 	 */
 	int detach;
+	/*
+	 * A terminal of the caller's that the caller is going to make raw, or -1: should the caller be killed while it's raw,
+	 * it gets back the mode that it has now. Stays the caller's.
+	 */
+	int guarded_terminal;
+	/*
+	 * The caller's 3 … N+2 become the command's, under the same numbers, close-on-exec or not; the caller keeps
+	 * them. All must be open (EBADF). A terminal isn't accepted (EINVAL), nor one that the library itself has open
+	 * there, as of the target (EINVAL): what else can be done with them is the caller's to know. A directory is a way out of
+	 * the container.
+	 */
+	unsigned int preserve_fds;
+	/*
+	 * Milliseconds of CLOCK_MONOTONIC, or 0: by then the command has to run, else the attempt ends with ETIMEDOUT;
+	 * after 30 seconds it does anyway. What then sits in a call that can't be interrupted isn't waited for.
+	 */
+	int64_t deadline;
 };
 
 #define CJ_LAUNCH_OPTIONS_INIT                                                                     \
 	{                                                                                          \
 		.size = sizeof(struct cj_launch_options), .stdio = {0, 1, 2}, .terminal = -1,      \
-		.signals = -1                                                                      \
+		.signals = -1, .guarded_terminal = -1                                              \
 	}
 
 /* A started command: ours to wait for. Owns a pidfd and, until cj_child_free(), the command's life. */
@@ -105,6 +124,22 @@ struct cj_exit {
 /* Waits for the end. Once it has returned 0 it returns the same again. */
 int cj_child_wait(struct cj_child *child, struct cj_exit *ret, struct cj_error *err);
 
+/*
+ * What the command has used, with those whom it has waited for itself: waitid(2), getrusage(2).
+ * EBUSY: nobody has waited for it yet.
+ */
+int cj_child_usage(const struct cj_child *child, struct rusage *ret);
+
+/*
+ * Tells each cgroup of the command, in the form of /proc/PID/cgroup: "cpu,cpuacct", "name=systemd", "" for
+ * v2, and the path in that hierarchy. The strings live as long as the call. ESRCH: it has ended, or is about to.
+ */
+typedef void cj_cgroup_function(void *data, const char *controllers, const char *path);
+int cj_child_cgroups(const struct cj_child *child, cj_cgroup_function *each, void *data);
+
+/* 1: it has a cgroup to itself, by which all that it starts can be found. 0: only its session's processes can. */
+int cj_child_has_tree(const struct cj_child *child);
+
 /* Kills the command if it still runs, waits for it, removes a cgroup that was made for it. */
 void cj_child_free(struct cj_child *child);
 
@@ -117,8 +152,16 @@ void cj_child_free(struct cj_child *child);
 void cj_child_release(struct cj_child *child);
 
 /*
+ * For a process that was forked from the caller that launched the command (with `threaded`, so that it isn't bound to that
+ * one's life): from now on it's the supervisor, and the other one ends without cj_child_free(). There is a new watchdog,
+ * which knows nothing of a `guarded_terminal`. How the command ends isn't known here: code -1, signal 0.
+ */
+int cj_child_inherit(struct cj_child *child, struct cj_error *err);
+
+/*
  * Opens a pty in the target's own devpts (so that `tty` works inside), else in ours. Both fds are
- * the caller's. `rows` and `columns` of 0: left alone.
+ * the caller's. `rows` and `columns` of 0: left alone. Returns 1 if it's one of ours though the command sees the target's
+ * files: there is no devpts.
  */
 int cj_pty_open(struct cj_plan *plan, unsigned short rows, unsigned short columns, int *ret_master,
 		int *ret_slave, struct cj_error *err);

@@ -26,9 +26,11 @@
 #include <conjoin/inspect.h>
 #include <conjoin/list.h>
 #include <conjoin/log.h>
+#include <conjoin/notify.h>
 #include <conjoin/pids.h>
 #include <conjoin/plan.h>
 #include <conjoin/process.h>
+#include <conjoin/recording.h>
 #include <conjoin/seal.h>
 #include <conjoin/session.h>
 #include <conjoin/target.h>

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <conjoin/error.h>
 #include <conjoin/target.h>
@@ -69,6 +70,17 @@ struct cj_exec_options {
 	 * and, for each directory, in its twin: /bin and /usr/bin, /sbin and /usr/sbin.
 	 */
 	bool rootfs;
+	/*
+	 * The command is put in a cgroup without limits below the one that it would be in, so that all that it
+	 * starts can be found and killed: cj_session_options.kill_tree and its kind. Where none can be made
+	 * it goes without: then what has left the command's session can't be found.
+	 */
+	bool tree;
+	/*
+	 * Milliseconds of CLOCK_MONOTONIC, or 0: files of the target are waited for no longer than that (ETIMEDOUT),
+	 * and never longer than two seconds each.
+	 */
+	int64_t deadline;
 };
 
 #define CJ_EXEC_OPTIONS_INIT {.size = sizeof(struct cj_exec_options)}

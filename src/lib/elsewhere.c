@@ -149,7 +149,8 @@ static int find(const struct cj_plan *plan, char **ret, struct cj_error *err)
 
 	if (root < 0)
 		return 0;
-	r = container_file_find(root, plan->root, places->list, places->n, &found, &none);
+	r = container_file_find(root, plan->root, places->list, places->n, plan->facts.deadline,
+				&found, &none);
 	if (r == -ENOENT || (r == 0 && found < places->n_given))
 		return 0;
 	if (r == 0 && found >= places->n)

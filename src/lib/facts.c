@@ -92,7 +92,7 @@ static int read_cgroups(int own_proc, const struct cj_exec_options *options, boo
 {
 	int r;
 
-	if (!is_debug && !any_cgroup_differs(facts) &&
+	if (!is_debug && !any_cgroup_differs(facts) && !options->tree &&
 	    !(options->cgroup && strcmp(options->cgroup, "own") == 0))
 		return 0;
 	r = proc_read(own_proc, "mountinfo", MOUNTINFO_MAX, mountinfo);
@@ -104,10 +104,11 @@ static int read_cgroups(int own_proc, const struct cj_exec_options *options, boo
 	return 0;
 }
 
-static int read_accounts_file(int root, const char *path, struct bytes *ret, struct cj_error *err)
+static int read_accounts_file(int root, const char *path, int64_t deadline, struct bytes *ret,
+			      struct cj_error *err)
 {
 	struct cj_error own = CJ_ERROR_INIT;
-	int r = container_file_read(root, path, ACCOUNTS_LIMIT, ret, &own);
+	int r = container_file_read(root, path, ACCOUNTS_LIMIT, deadline, ret, &own);
 
 	if (r == -ENOENT || r == -ENOTDIR) /* a container without one: nobody has a name there */
 		return 0;
@@ -130,9 +131,9 @@ static int read_accounts(const struct cj_exec_options *options, enum view view, 
 	if (root < 0)
 		return cj_fail(err, view == VIEW_HOST ? errno : facts->target.unread[PART_ROOT],
 			       "open the %s root", view == VIEW_HOST ? "host's" : "target's");
-	r = read_accounts_file(root, "etc/passwd", &facts->passwd, err);
+	r = read_accounts_file(root, "etc/passwd", facts->deadline, &facts->passwd, err);
 	if (r == 0 && options->user)
-		r = read_accounts_file(root, "etc/group", &facts->group, err);
+		r = read_accounts_file(root, "etc/group", facts->deadline, &facts->group, err);
 	return r;
 }
 
@@ -291,6 +292,7 @@ static int gather_view(const struct cj_target *target, const struct cj_debug_opt
 		.ours = &facts->ours,
 		.theirs = &facts->target,
 		.root = facts->root_fd,
+		.deadline = facts->deadline,
 		.mountinfo = mountinfo->data,
 	};
 
@@ -306,6 +308,7 @@ int facts_gather(const struct cj_target *target, const struct cj_exec_options *o
 	_cleanup_fd_ int own_proc = -EBADF;
 	int r = proc_open(0, &own_proc, err);
 
+	facts.deadline = options->deadline;
 	if (r == 0)
 		r = identity_read_own(own_proc, &facts.ours, err);
 	if (r == 0)

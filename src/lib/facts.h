@@ -23,6 +23,8 @@ struct facts {
 	struct cgroup_mounts mounts;
 	bool frozen;
 
+	int64_t deadline; /* of the request, for what is read later */
+
 	struct bytes passwd, group; /* the target's files, where the request needs them */
 
 	struct seccomp_programs seccomp;

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "lib/recording.h"
 #include "sys/beneath.h"
 
 enum { PTY_BUFFERS = 128 << 10 }; /* more than the kernel keeps: drivers/tty/tty_buffer.c */
@@ -17,37 +19,61 @@ enum { PTY_BUFFERS = 128 << 10 }; /* more than the kernel keeps: drivers/tty/tty
 /*
  * The caller's own description must not change its mode, others read it as well: terminals and pipes
  * are opened anew. What can't be (a socket) or mustn't be (a file, whose offset is shared) stays: the
- * kernel takes a socket's or a file's bytes without waiting for a person.
+ * kernel takes a file's bytes without waiting for a person, and a socket's where send(2) is told so.
  */
-static void make_nonblocking(int *fd)
+static void prepare_output(struct flow *flow)
 {
-	struct stat st;
-	int copy;
+	int *fd = &flow->relay.to, copy;
+	bool terminal = isatty(*fd);
+	struct stat st = {.st_mode = 0};
 
-	if (!isatty(*fd) && (fstat(*fd, &st) < 0 || !S_ISFIFO(st.st_mode)))
+	if (!terminal && fstat(*fd, &st) < 0)
+		return;
+	flow->to_socket = S_ISSOCK(st.st_mode);
+	if (!terminal && !S_ISFIFO(st.st_mode))
 		return;
 	copy = reopen(*fd, O_WRONLY | O_NONBLOCK | O_NOCTTY);
-	if (copy < 0) /* a terminal of somebody else's: it blocks, as it would for any program */
+	if (copy < 0) { /* a terminal of somebody else's: it blocks, as it would for any program */
+		flow->may_wait = true;
 		return;
+	}
 	close_fd(fd);
 	*fd = copy;
+}
+
+/* Of an end of a pipe or pty that is ours alone. */
+static bool make_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
 void flow_init(struct flow *flow, const struct cj_relay *relay, bool to_terminal)
 {
 	flow->relay = *relay;
 	flow->to_terminal = to_terminal;
+	flow->to_socket = flow->may_wait = flow->own_from = false;
 	flow->last = false;
 	flow->budget = SIZE_MAX;
 	flow->write_error = 0;
 	flow->newest = '\n';
+	flow->recording = NULL;
+	flow->keys = NULL;
 	flow->start = flow->end = 0;
-	if (relay->from < 0)
+	if (relay->from < 0) {
 		flow->relay.to = -EBADF;
-	else if (relay->output)
-		make_nonblocking(&flow->relay.to);
-	else /* our own end of a pipe or pty */
-		(void)fcntl(relay->to, F_SETFL, fcntl(relay->to, F_GETFL) | O_NONBLOCK);
+	} else if (relay->output) {
+		flow->own_from = make_nonblocking(relay->from);
+		prepare_output(flow);
+	} else {
+		flow->may_wait = !make_nonblocking(relay->to);
+	}
+}
+
+void flow_record(struct flow *flow, struct cj_recording *recording)
+{
+	flow->recording = recording;
 }
 
 void flow_close(struct flow *flow)
@@ -89,28 +115,64 @@ static void end_terminal(struct flow *flow)
 	flow->last = true;
 }
 
+/* As much as is there, where asking for more never waits. Returns what ended it: 0 or -errno as read(2). */
+static ssize_t fill(struct flow *flow)
+{
+	ssize_t n;
+
+	do {
+		size_t room = sizeof(flow->buf) - flow->end - (flow->keys ? KEYS_MAX : 0);
+
+		n = io_read(flow->relay.from, flow->buf + flow->end,
+			    flow->budget < room ? flow->budget : room);
+		if (n <= 0)
+			return n;
+		flow->end += (size_t)n;
+		flow->budget -= flow->budget == SIZE_MAX ? 0 : (size_t)n;
+	} while (flow->own_from && flow->budget > 0 && flow->end < sizeof(flow->buf));
+	return -EAGAIN;
+}
+
+static void record(const struct flow *flow)
+{
+	if (flow->relay.output)
+		recording_output(flow->recording, flow->buf, flow->end);
+	else
+		recording_input(flow->recording, flow->buf, flow->end);
+}
+
 static void read_some(struct flow *flow)
 {
-	size_t room = flow->budget < sizeof(flow->buf) ? flow->budget : sizeof(flow->buf);
-	ssize_t n = io_read(flow->relay.from, flow->buf, room);
+	ssize_t r = fill(flow);
 
-	if (n == -EAGAIN)
-		return;
-	if (n > 0) {
-		flow->end = (size_t)n;
-		flow->newest = flow->buf[n - 1];
-		flow->budget -= flow->budget == SIZE_MAX ? 0 : (size_t)n;
+	if (flow->keys && (flow->end > 0 || r == 0))
+		flow->end = keys_pass(flow->keys, flow->buf, flow->end);
+	if (flow->end > 0) {
+		flow->newest = flow->buf[flow->end - 1];
 		flow->last = flow->budget == 0;
-	} else if (n == 0 && flow->to_terminal) {
+		record(flow); /* an end that came after it is found again by the next read */
+	} else if (r == 0 && flow->to_terminal) {
 		end_terminal(flow);
-	} else { /* EIO: a pty whose other side is closed */
+	} else if (r != -EAGAIN) { /* EIO: a pty whose other side is closed */
 		flow_close(flow);
 	}
 }
 
+static ssize_t write_or_send(const struct flow *flow)
+{
+	const char *data = flow->buf + flow->start;
+	size_t size = flow->end - flow->start;
+	ssize_t n;
+
+	if (!flow->to_socket)
+		return io_write(flow->relay.to, data, size);
+	n = send(flow->relay.to, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return n < 0 ? -errno : n;
+}
+
 static void write_some(struct flow *flow)
 {
-	ssize_t n = io_write(flow->relay.to, flow->buf + flow->start, flow->end - flow->start);
+	ssize_t n = write_or_send(flow);
 
 	if (n == -EAGAIN)
 		return;
@@ -138,8 +200,10 @@ struct pollfd flow_wants(const struct flow *flow)
 
 void flow_step(struct flow *flow)
 {
-	if (flow_has_bytes(flow))
-		write_some(flow);
-	else
+	bool told = flow_has_bytes(flow); /* then poll(2) has said that there's room */
+
+	if (!told)
 		read_some(flow);
+	if (flow_has_bytes(flow) && (told || !flow->may_wait))
+		write_some(flow);
 }

@@ -11,15 +11,23 @@
 
 #include <conjoin/session.h>
 
-enum { FLOW_CHUNK = 16384 };
+#include "lib/keys.h"
+
+/* A pty gives 4 KiB at a time: some of these are passed on at once. */
+enum { FLOW_CHUNK = 32768 };
 
 struct flow {
 	struct cj_relay relay; /* fds owned; -EBADF when closed */
 	bool to_terminal;      /* the command's terminal: its end is a character */
-	bool last;	       /* nothing comes any more: closes when all is written */
-	size_t budget;	       /* bytes still to be read, at most */
-	int write_error;       /* errno of the write that ended it; 0: none did */
-	char newest;	       /* the last byte that was read */
+	bool to_socket; /* whose description is others' as well: doesn't wait if it's asked not to */
+	bool may_wait;	/* a write to it may block, so it's only made when poll(2) says so */
+	bool own_from;	/* reading from it never waits */
+	bool last;	/* nothing comes any more: closes when all is written */
+	size_t budget;	/* bytes still to be read, at most */
+	int write_error;		/* errno of the write that ended it; 0: none did */
+	char newest;			/* the last byte that was read */
+	struct cj_recording *recording; /* of all that passes; NULL: none */
+	struct keys *keys;		/* looked for in what is read; NULL: none */
 	char buf[FLOW_CHUNK];
 	size_t start, end;
 };
@@ -27,6 +35,9 @@ struct flow {
 /* Takes the relay's fds over. One whose `from` is -1 is closed from the start. */
 void flow_init(struct flow *flow, const struct cj_relay *relay, bool to_terminal);
 void flow_close(struct flow *flow);
+
+/* From now on it's recorded, too. The recording stays the caller's; NULL: nothing changes. */
+void flow_record(struct flow *flow, struct cj_recording *recording);
 
 /* The writer has ended: what can be in the pipe by now is still passed on, and no more than that. */
 void flow_finish(struct flow *flow);
@@ -37,5 +48,5 @@ bool flow_has_bytes(const struct flow *flow);
 
 /* What to poll for. */
 struct pollfd flow_wants(const struct flow *flow);
-/* That is there: one read or write. */
+/* That is there: reads what there is, a chunk at most, and writes what can be written without waiting. */
 void flow_step(struct flow *flow);

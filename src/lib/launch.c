@@ -17,6 +17,7 @@
 #include "lib/elsewhere.h"
 #include "lib/options.h"
 #include "lib/seal.h"
+#include "lib/session_signals.h"
 #include "lib/stage_program.h"
 #include "lib/starting.h"
 #include "lib/target.h"
@@ -26,99 +27,12 @@
 
 enum {
 	DEADLINE_MS = 30000,
+	END_MS = 2000,
+	HURRIED_MS = 100,	/* for who was killed to be gone; with a deadline */
 	SLICE_MS = 200,		/* how often we look whether the cgroup was frozen */
 	REPORTS_MAX = 256,	/* more is a child that was made to talk */
 	REPORTS_EXPECTED = 128, /* more than any plan has steps */
 };
-
-/* The index of the v2 cgroup, or -1. */
-static int unified_index(const struct starting *s)
-{
-	for (size_t i = 0; i < s->n_cgroups; i++)
-		if (s->plan->cgroups[i].unified && s->cgroups[i] >= 0)
-			return (int)i;
-	return -1;
-}
-
-/*
- * The target may have been moved since it was looked at (systemd does that), and what was its cgroup
- * is gone or has become one that takes no processes: look again where it is now.
- */
-static int reopen_unified(struct starting *s, int i)
-{
-	_cleanup_(cgroup_list_done) struct cgroup_list list = CGROUP_LIST_INIT;
-	const struct cgroup_entry *entry;
-	_cleanup_free_ char *directory = NULL;
-	int fd, r = cgroup_list_read(s->plan->target->ref.proc, &list);
-
-	if (r < 0)
-		return r;
-	entry = cgroup_list_controller(&list, "");
-	r = entry ? cgroup_directory(&s->plan->facts.mounts, entry, &directory) : -ENOENT;
-	if (r < 0)
-		return r;
-	fd = cgroup_open(directory);
-	if (fd < 0)
-		return fd;
-	/* Under the number that the orders have. */
-	r = dup3(fd, s->cgroups[i], O_CLOEXEC) < 0 ? -errno : 0;
-	close_fd(&fd);
-	return r;
-}
-
-static bool cant_clone_into(int r)
-{
-	return r == -ENOSYS || r == -EPERM || r == -EINVAL || r == -E2BIG;
-}
-
-static pid_t spawn(struct starting *s, int cgroup)
-{
-	return s->way == LAUNCH_PROGRAM ? process_spawn_program(cgroup, &s->program, &s->stage_fd)
-					: process_spawn(cgroup, &s->stage_fd);
-}
-
-/* It has to write itself into its v2 cgroup then. */
-static pid_t spawn_outside(struct starting *s)
-{
-	int r;
-
-	s->orders.attach_unified = true;
-	r = s->way == LAUNCH_PROGRAM ? starting_pack(s, NULL) : 0;
-	return r < 0 ? r : spawn(s, -1);
-}
-
-/* Makes the stage. Returns 0 in it, its PID here. */
-static pid_t spawn_stage(struct starting *s)
-{
-	int i = unified_index(s);
-	pid_t pid = spawn(s, i < 0 ? -1 : s->cgroups[i]);
-
-	if (pid < 0 && i >= 0 && s->plan->rejoin &&
-	    (pid == -EBUSY || pid == -ENOENT || pid == -ENODEV) && reopen_unified(s, i) == 0)
-		pid = spawn(s, s->cgroups[i]);
-	if (pid < 0 && i >= 0 && (cant_clone_into(pid) || s->plan->cgroups[i].try_only))
-		pid = spawn_outside(s);
-	return pid;
-}
-
-static int make_stage(struct starting *s, struct cj_error *err)
-{
-	int i = unified_index(s);
-
-	s->stage = spawn_stage(s);
-	if (s->stage == 0)
-		stage_main(&s->orders);
-	close_fd(&s->report_w);
-	if (s->stage > 0)
-		return 0;
-	/* Emulators and filters may refuse to share memory as we do. */
-	if ((i < 0 || s->orders.attach_unified) && s->way == LAUNCH_PROGRAM)
-		return starting_fail_program(-s->stage, "make the stage process", err);
-	if (i < 0 || s->orders.attach_unified)
-		return cj_fail(err, -s->stage, "make the stage process");
-	cj_hint(err, "--cgroup keep stays in the caller's cgroups");
-	return cj_fail(err, -s->stage, "join unified cgroup %s", s->plan->cgroups[i].directory);
-}
 
 /*
  * Opens the child, once there is one. The number comes from the kernel by way of the stage, which the
@@ -192,7 +106,7 @@ static int take_signal(struct starting *s, struct cj_error *err)
 	bool again;
 
 	if (io_read(s->options->signals, &info, sizeof(info)) != sizeof(info) ||
-	    info.ssi_signo < 1 || info.ssi_signo > SIGNALS)
+	    !signal_is_to_be_sent_on(&info))
 		return 0;
 	again = s->pending & SIGNALS_TO_END;
 	s->pending |= SIGNAL_BIT(info.ssi_signo);
@@ -205,9 +119,11 @@ static int take_signal(struct starting *s, struct cj_error *err)
 
 static int look_around(struct starting *s, int64_t end, struct cj_error *err)
 {
-	if (clock_ms() > end)
-		return cj_fail(err, ETIMEDOUT, "start the command in %d seconds",
-			       DEADLINE_MS / 1000);
+	if (clock_ms() >= end)
+		return s->options->deadline
+			       ? cj_fail(err, ETIMEDOUT, "start the command in time")
+			       : cj_fail(err, ETIMEDOUT, "start the command in %d seconds",
+					 DEADLINE_MS / 1000);
 	return check_frozen(s, err);
 }
 
@@ -225,9 +141,23 @@ static int take_next_report(struct starting *s, struct cj_error *err)
 		     : take_report(s, &report, err);
 }
 
-static int listen_to_end(struct starting *s, struct cj_error *err)
+static int64_t end_of_attempt(const struct cj_launch_options *options)
 {
 	int64_t end = clock_ms() + DEADLINE_MS;
+
+	return options->deadline && options->deadline < end ? options->deadline : end;
+}
+
+static int slice_until(int64_t end)
+{
+	int64_t left = end - clock_ms();
+
+	return left < 0 ? 0 : left < SLICE_MS ? (int)left : SLICE_MS;
+}
+
+static int listen_to_end(struct starting *s, struct cj_error *err)
+{
+	int64_t end = end_of_attempt(s->options);
 	int r = 0;
 
 	while (r == 0) {
@@ -235,7 +165,7 @@ static int listen_to_end(struct starting *s, struct cj_error *err)
 			{.fd = s->report_r, .events = POLLIN},
 			{.fd = s->options->signals, .events = POLLIN},
 		};
-		int ready = poll(fds, 2, SLICE_MS);
+		int ready = poll(fds, 2, slice_until(end));
 
 		if (ready < 0 && errno != EINTR)
 			return cj_fail(err, errno, "wait for the command to start");
@@ -359,19 +289,23 @@ static void thaw(const struct starting *s)
 /* The stage first: until it has ended it may still make a child. */
 static void end_processes(struct starting *s)
 {
+	int patience = s->options->deadline ? HURRIED_MS : END_MS;
+
 	if (s->stage_fd < 0)
 		return;
 	(void)take_child(s, NULL);
 	if (check_frozen(s, NULL) < 0)
 		thaw(s);
-	process_end(&s->stage_fd);
+	process_end_within(&s->stage_fd, patience);
 	(void)take_child(s, NULL);
-	process_end(&s->child_fd);
+	process_end_within(&s->child_fd, patience);
 }
 
 static void starting_done(struct starting *s)
 {
 	end_processes(s);
+	own_cgroups_done(&s->own);
+	process_end(&s->watchdog); /* before the pipe's end, which is its call to kill */
 	close_fd(&s->report_r);
 	close_fd(&s->report_w);
 	close_fd(&s->life_r);
@@ -382,10 +316,11 @@ static void starting_done(struct starting *s)
 		close_fd(&s->cgroups[i]);
 	close_fd(&s->shared_fd);
 	close_fd(&s->program.fd);
+	if (s->board)
+		(void)munmap(s->board, sizeof(*s->board));
 	free(s->cgroups);
 	free(s->kept);
 	free(s->orders.cgroups);
-	own_cgroups_done(&s->own);
 	if (s->shared)
 		(void)munmap(s->shared, sizeof(*s->shared));
 }
@@ -407,8 +342,16 @@ static void give_child(struct starting *s, struct cj_child *child)
 	child->pidfd = take_fd(&s->child_fd);
 	child->life = take_fd(&s->life_w);
 	child->life_r = take_fd(&s->life_r);
-	child->watchdog = -EBADF;
+	child->watchdog = take_fd(&s->watchdog);
+	child->start = 0;
+	child->board = s->board;
 	child->own = s->own;
+	s->board = NULL;
+	if (child->board) {
+		child_read_start(child);
+		child->board->start = child->start;
+		__atomic_store_n(&child->board->command, child->pid, __ATOMIC_RELEASE);
+	}
 	child->pending = s->pending;
 	child->detached = s->options->detach;
 	s->own = (struct own_cgroups)OWN_CGROUPS_INIT;
@@ -428,7 +371,7 @@ static int launch(struct cj_plan *plan, const struct cj_launch_options *options,
 	child = calloc(1, sizeof(*child));
 	if (!child)
 		return cj_fail(err, ENOMEM, "launch");
-	r = make_stage(&s, err);
+	r = starting_spawn(&s, err);
 	if (r == 0)
 		r = see_it_run(&s, err);
 	if (r < 0) {

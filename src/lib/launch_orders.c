@@ -121,6 +121,7 @@ int starting_order(struct starting *s, struct cj_error *err)
 	to->terminal = s->options->terminal >= 0;
 	to->threaded = s->options->threaded;
 	to->detached = s->options->detach;
+	to->preserve_fds = s->options->preserve_fds;
 	to->verbose = s->options->log && s->options->log_level >= CJ_LOG_STEP;
 	order_process(plan, to);
 	order_places(plan, to);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <termios.h>
 
 #include "base/cleanup.h"
 #include "base/format.h"
@@ -44,6 +46,50 @@ void starting_log_plan(const struct cj_plan *plan, const struct cj_launch_option
 			starting_log(options, CJ_LOG_STEP, "%s%s%s: %s", row->step,
 				     row->object[0] ? " " : "", row->object, row->reason);
 	}
+}
+
+enum { FIRST_PRESERVED = 3 };
+
+/*
+ * One of ours at such a number would be handed over. What is opened after this lies above, since all these
+ * are open.
+ */
+static bool is_ours(const struct cj_plan *plan, int fd)
+{
+	const int ours[] = {plan->target->ref.fd, plan->target->ref.proc, plan->facts.root_fd,
+			    plan->facts.cwd_fd, plan->facts.view.pidns};
+
+	for (size_t i = 0; i < ELEMENTS(ours); i++)
+		if (ours[i] == fd)
+			return true;
+	return false;
+}
+
+/* Also one that was hung up, or opened with O_PATH: opened anew by /proc/self/fd it's a terminal again. */
+static bool is_terminal(int fd)
+{
+	struct stat st;
+
+	if (isatty(fd))
+		return true;
+	return (errno == EIO || errno == EBADF) && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode);
+}
+
+static int check_preserved(const struct starting *s, struct cj_error *err)
+{
+	for (unsigned int i = 0; i < s->options->preserve_fds; i++) {
+		int fd = FIRST_PRESERVED + (int)i;
+
+		if (fcntl(fd, F_GETFD) < 0)
+			return cj_fail(err, errno, "hand on fd %d", fd);
+		if (is_terminal(fd))
+			return cj_fail(err, EINVAL, "hand on fd %d, which is a terminal of ours",
+				       fd);
+		if (is_ours(s->plan, fd))
+			return cj_fail(err, EINVAL, "hand on fd %d, which the library has opened",
+				       fd);
+	}
+	return 0;
 }
 
 /* What would need somebody who stays. */
@@ -106,7 +152,7 @@ static int open_cgroups(struct starting *s, struct cj_error *err)
 	for (size_t i = 0; i < plan->n_cgroups; i++) {
 		const struct plan_cgroup *cgroup = &plan->cgroups[i];
 
-		if (cgroup->own)
+		if (cgroup->own || cgroup->tree_only)
 			continue;
 		s->cgroups[i] = cgroup->unified ? cgroup_open(cgroup->directory)
 						: cgroup_open_procs(cgroup->directory);
@@ -124,6 +170,12 @@ static int open_cgroups(struct starting *s, struct cj_error *err)
 	r = own_cgroups_make(plan, s->cgroups, &s->own, err);
 	if (r < 0)
 		return r;
+	if (plan->wants_tree && !own_cgroups_any(&s->own))
+		starting_log(
+			s->options, CJ_LOG_WARNING,
+			"cgroups: none can be made for the command's tree (%s): what leaves its session "
+			"can't be found",
+			s->own.no_tree ? strerror(s->own.no_tree) : "no hierarchy is within reach");
 	if (s->own.left_out)
 		starting_log(s->options, CJ_LOG_WARNING,
 			     "cgroups: a fresh one can't be made, ours are kept: %s",
@@ -174,7 +226,7 @@ static int place_stdio(struct starting *s, int number, struct cj_error *err)
 		from = s->dups[number];
 		s->orders.null[number] = true;
 	}
-	if (!terminal && isatty(from))
+	if (!terminal && is_terminal(from))
 		return cj_fail(err, EINVAL, "hand on fd %d, which is a terminal of ours", from);
 	if (from != number) {
 		int copy = fcntl(from, F_DUPFD_CLOEXEC, 3);
@@ -248,7 +300,7 @@ static int prepare_program(struct starting *s, struct cj_error *err)
 	s->program.argv = s->program_argv;
 	s->program.stack = s->stack;
 	s->program.stack_size = sizeof(s->stack);
-	s->kept = calloc(s->n_cgroups + STARTING_KEPT, sizeof(*s->kept));
+	s->kept = calloc(s->n_cgroups + STARTING_KEPT + s->options->preserve_fds, sizeof(*s->kept));
 	if (!s->kept)
 		return cj_fail(err, ENOMEM, "start the command");
 	s->program.keep = s->kept;
@@ -264,7 +316,54 @@ static int prepare_program(struct starting *s, struct cj_error *err)
 		keep(s, s->orders.stdio[i]);
 	for (size_t i = 0; i < s->n_cgroups; i++)
 		keep(s, s->cgroups[i]);
+	for (unsigned int i = 0; i < s->options->preserve_fds; i++)
+		keep(s, FIRST_PRESERVED + (int)i);
 	return 0;
+}
+
+/*
+ * Where there will be something to put in order the watchdog is there before it: cgroups, the mode of a
+ * terminal.
+ */
+static int start_watchdog(struct starting *s, struct cj_error *err)
+{
+	struct watch watch = {
+		.life = s->life_r,
+		.life_w = s->life_w,
+		.pidfd = -EBADF,
+		.own = s->own,
+		.terminal = s->options->guarded_terminal,
+	};
+	void *page;
+	int r;
+
+	if (s->options->detach || (s->own.n == 0 && watch.terminal < 0))
+		return 0;
+	if (watch.terminal >= 0 && tcgetattr(watch.terminal, &watch.before) < 0)
+		return cj_fail(err, errno, "read the mode of the terminal");
+	page = mmap(NULL, sizeof(*s->board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		    0);
+	if (page == MAP_FAILED)
+		return cj_fail(err, errno, "share memory with the watchdog process");
+	watch.board = s->board = page;
+	r = watchdog_spawn(&watch);
+	if (r < 0)
+		return cj_fail(err, -r, "make the watchdog process");
+	s->watchdog = r;
+	return 0;
+}
+
+static int make_pipes(struct starting *s, struct cj_error *err)
+{
+	int r = make_pipe(&s->report_r, &s->report_w, err);
+
+	if (r == 0)
+		r = make_pipe(&s->life_r, &s->life_w, err);
+	/* Somebody inside may drain it between our poll and read. */
+	if (r == 0 && (fcntl(s->report_r, F_SETFL, O_NONBLOCK) < 0 ||
+		       fcntl(s->life_r, F_SETFL, O_NONBLOCK) < 0))
+		r = cj_fail(err, errno, "make a pipe");
+	return r;
 }
 
 int starting_prepare(struct starting *s, struct cj_error *err)
@@ -272,20 +371,19 @@ int starting_prepare(struct starting *s, struct cj_error *err)
 	int r = check_detach(s, err);
 
 	if (r == 0)
+		r = check_preserved(s, err);
+	if (r == 0)
 		r = check_capabilities(s->plan, err);
 	if (r == 0)
 		r = copy_seccomp(s, err);
 	if (r == 0)
+		r = make_pipes(s, err);
+	if (r == 0)
+		r = own_cgroups_name(s->plan, &s->own, err);
+	if (r == 0)
+		r = start_watchdog(s, err);
+	if (r == 0)
 		r = open_cgroups(s, err);
-	if (r == 0)
-		r = make_pipe(&s->report_r, &s->report_w, err);
-	/* Somebody inside may drain it between our poll and read. */
-	if (r == 0 && fcntl(s->report_r, F_SETFL, O_NONBLOCK) < 0)
-		r = cj_fail(err, errno, "make a pipe");
-	if (r == 0)
-		r = make_pipe(&s->life_r, &s->life_w, err);
-	if (r == 0 && fcntl(s->life_r, F_SETFL, O_NONBLOCK) < 0)
-		r = cj_fail(err, errno, "make a pipe");
 	for (int i = 0; i < 3 && r == 0; i++)
 		r = place_stdio(s, i, err);
 	if (r == 0)

@@ -1,22 +1,24 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Making cgroups for one command. Not here: the end of them (own_cgroup_end.c).
+ */
 #include "lib/own_cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/format.h"
 #include "sys/pidref.h"
 #include "sys/proc.h"
-#include "sys/syscalls.h"
 
-enum { TRIES = 100, REMOVE_MS = 500, KILL_ROUNDS = 100, PROCS_MAX = 1 << 20 };
+enum { TRIES = 100 };
+
+static const char tree_prefix[] = "conjoin-";
 
 /* "PID:ID.N": the supervisor that made it, so that others can tell whether it still lives. */
 static bool is_stale(const char *name)
@@ -34,7 +36,8 @@ static bool is_stale(const char *name)
 	       pidref_open_handle(&handle, &ref, NULL) == -ESRCH;
 }
 
-static void remove_stale(int base)
+/* Of names that begin with `prefix`. */
+static void remove_stale(int base, const char *prefix)
 {
 	_cleanup_dir_ DIR *dir = NULL;
 	const struct dirent *entry;
@@ -42,8 +45,10 @@ static void remove_stale(int base)
 
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	while (dir && (entry = readdir(dir)))
-		if (entry->d_type == DT_DIR && is_stale(entry->d_name))
-			(void)unlinkat(base, entry->d_name, AT_REMOVEDIR); /* in use: not yet */
+		if (entry->d_type == DT_DIR &&
+		    strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+		    is_stale(entry->d_name + strlen(prefix)))
+			(void)own_cgroup_remove(base, entry->d_name); /* in use: not yet */
 }
 
 /* The mount's root, which "MOUNT/conjoin" lies in. Something else may be mounted over it. */
@@ -98,27 +103,20 @@ static int set_limit(int fd, const char *limit, struct cj_error *err)
 }
 
 /* Makes the directory below `own->base`, which another run may just have removed as empty. */
-static int make_directory(const struct plan_cgroup *cgroup, const char *handle,
-			  struct own_cgroup *own)
+static int make_directory(const struct plan_cgroup *cgroup, struct own_cgroup *own)
 {
 	for (int i = 0; i < TRIES; i++) {
-		char name[64];
-
 		if (own->base < 0)
 			own->base = open_base(cgroup->directory);
 		if (own->base < 0)
 			return own->base;
-		(void)snprintf(name, sizeof(name), "%s.%d", handle, i);
-		if (mkdirat(own->base, name, 0755) == 0) {
-			own->name = strdup(name);
-			return own->name ? 0 : -ENOMEM;
-		}
-		if (errno == ENOENT || errno == ENODEV)
-			close_fd(&own->base);
-		else if (errno != EEXIST)
+		if (mkdirat(own->base, own->name, 0755) == 0)
+			return 0;
+		if (errno != ENOENT && errno != ENODEV)
 			return -errno;
+		close_fd(&own->base);
 	}
-	return -EEXIST;
+	return -ENOENT;
 }
 
 static int apply_limits(const struct plan_cgroup *cgroup, const struct own_cgroup *own, int fd,
@@ -138,20 +136,13 @@ static int apply_limits(const struct plan_cgroup *cgroup, const struct own_cgrou
 	return 0;
 }
 
-static int make_one(const struct plan_cgroup *cgroup, const char *handle, int *ret_fd,
-		    struct own_cgroups *all, struct cj_error *err)
+/* The plan's cgroup `i`, and what was made of it. */
+static int make_one(const struct plan_cgroup *cgroup, struct own_cgroup *own, int *ret_fd,
+		    struct cj_error *err)
 {
-	struct own_cgroup *grown = reallocarray(all->list, all->n + 1, sizeof(*grown));
-	struct own_cgroup *own;
 	_cleanup_fd_ int fd = -EBADF;
-	int r;
+	int r = make_directory(cgroup, own);
 
-	if (!grown)
-		return cj_fail(err, ENOMEM, "make a cgroup");
-	all->list = grown;
-	own = &grown[all->n++];
-	*own = (struct own_cgroup){.base = -EBADF, .base_path = strdup(cgroup->directory)};
-	r = own->base_path ? make_directory(cgroup, handle, own) : -ENOMEM;
 	if (r < 0)
 		return cj_fail(err, -r, "make a cgroup below %s", cgroup->directory);
 	fd = openat(own->base, own->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -164,6 +155,46 @@ static int make_one(const struct plan_cgroup *cgroup, const char *handle, int *r
 	return *ret_fd < 0
 		       ? cj_fail(err, -*ret_fd, "open cgroup %s/%s", cgroup->directory, own->name)
 		       : 0;
+}
+
+/* Below a threaded one: it would have to become threaded itself, and then can't be killed as a whole. */
+static bool takes_no_processes(int fd)
+{
+	char text[32];
+
+	return proc_read_small(fd, "cgroup.type", text, sizeof(text)) > 0 &&
+	       strncmp(text, "domain invalid", 14) == 0;
+}
+
+static int make_tree(const struct plan_cgroup *cgroup, const struct own_cgroup *own, int *ret_fd)
+{
+	_cleanup_fd_ int fd = -EBADF;
+	int to;
+
+	if (own->base < 0)
+		return own->base;
+	if (mkdirat(own->base, own->name, 0755) < 0)
+		return -errno;
+	fd = openat(own->base, own->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (cgroup->unified && takes_no_processes(fd))
+		return -EOPNOTSUPP;
+	to = cgroup->unified ? take_fd(&fd) : cgroup_open_procs_at(fd);
+	if (to < 0)
+		return to;
+	close_fd(ret_fd);
+	*ret_fd = to;
+	return 0;
+}
+
+/* It isn't there, or isn't used. What it would lie in may be ours to remove all the same. */
+static void drop(struct own_cgroup *own)
+{
+	if (own->base >= 0)
+		(void)unlinkat(own->base, own->name, AT_REMOVEDIR);
+	free(own->name);
+	own->name = NULL;
 }
 
 /* Also where this run makes none: what was limited then needn't be limited now. */
@@ -180,126 +211,121 @@ static void remove_stale_elsewhere(const struct cgroup_mounts *mounts)
 		base = cgroup_open(path);
 		if (base < 0)
 			continue;
-		remove_stale(base);
+		remove_stale(base, "");
 		(void)rmdir(path); /* ENOTEMPTY: somebody's in use */
 	}
 }
 
-int own_cgroups_make(const struct cj_plan *plan, int *fds, struct own_cgroups *ret,
-		     struct cj_error *err)
+/* What it will be called. The time tells several of one process apart. */
+static int name_one(const struct plan_cgroup *cgroup, const char *handle, size_t i,
+		    struct own_cgroup *own)
+{
+	struct timespec now;
+	char name[96];
+
+	*own = (struct own_cgroup){.base = -EBADF,
+				   .i = i,
+				   .tree = cgroup->tree,
+				   .freezes = !cgroup->unified && cgroup->tree};
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)snprintf(name, sizeof(name), "%s%s.%llx", cgroup->tree ? tree_prefix : "", handle,
+		       (unsigned long long)now.tv_sec << 32 | (unsigned long long)now.tv_nsec);
+	own->name = strdup(name);
+	own->base_path = cgroup->tree ? NULL : strdup(cgroup->directory);
+	if (!own->name || (!own->base_path && !cgroup->tree))
+		return -ENOMEM;
+	own->base = cgroup->tree ? cgroup_open(cgroup->directory) : open_base(cgroup->directory);
+	if (cgroup->tree && own->base >= 0)
+		remove_stale(own->base, tree_prefix);
+	return 0;
+}
+
+int own_cgroups_name(const struct cj_plan *plan, struct own_cgroups *ret, struct cj_error *err)
 {
 	_cleanup_(own_cgroups_done) struct own_cgroups all = OWN_CGROUPS_INIT;
 	_cleanup_(pidref_done) struct pidref self = PIDREF_INIT;
 	char handle[48];
-	int r = 0;
+	size_t n = 0;
+	int r;
 
-	for (size_t i = 0; i < plan->n_cgroups && r == 0; i++) {
-		if (!plan->cgroups[i].own)
-			continue;
-		if (self.fd < 0) {
-			remove_stale_elsewhere(&plan->facts.mounts);
-			r = pidref_open(getpid(), &self, err);
-			if (r < 0)
-				return r;
-			(void)pidref_format(&self, handle, sizeof(handle));
-		}
-		r = make_one(&plan->cgroups[i], handle, &fds[i], &all,
-			     plan->cgroups[i].try_only ? NULL : err);
-		if (r < 0 && plan->cgroups[i].try_only) {
-			all.left_out = -r;
-			r = 0;
-		}
-	}
+	for (size_t i = 0; i < plan->n_cgroups; i++)
+		n += plan->cgroups[i].own || plan->cgroups[i].tree;
+	if (n == 0)
+		return 0;
+	r = pidref_open(getpid(), &self, err);
 	if (r < 0)
 		return r;
+	(void)pidref_format(&self, handle, sizeof(handle));
+	remove_stale_elsewhere(&plan->facts.mounts);
+	all.list = calloc(n, sizeof(*all.list));
+	for (size_t i = 0; i < plan->n_cgroups && all.list; i++)
+		if ((plan->cgroups[i].own || plan->cgroups[i].tree) &&
+		    name_one(&plan->cgroups[i], handle, i, &all.list[all.n++]) < 0)
+			return cj_fail(err, ENOMEM, "make a cgroup");
+	if (!all.list)
+		return cj_fail(err, ENOMEM, "make a cgroup");
 	*ret = all;
 	all = (struct own_cgroups)OWN_CGROUPS_INIT;
 	return 0;
 }
 
-/* Opened first and then looked for once more: so it's one that is in there, whoever had the number. */
-static void kill_if_listed(const struct own_cgroup *own, const char *procs, pid_t pid)
+/* One for the tree, unless there is one already: the others aren't used. */
+static bool try_tree(const struct cj_plan *plan, int *fds, struct own_cgroups *all, size_t k,
+		     bool made)
 {
-	_cleanup_fd_ int pidfd = sys_pidfd_open(pid, 0);
-	_cleanup_(bytes_done) struct bytes again = BYTES_INIT;
+	struct own_cgroup *own = &all->list[k];
+	int r = made ? 0 : make_tree(&plan->cgroups[own->i], own, &fds[own->i]);
 
-	if (pidfd < 0 || proc_read(own->base, procs, PROCS_MAX, &again) < 0)
-		return;
-	for (char *at = again.data, *end; *at; at = *end ? end + 1 : end) {
-		if (strtol(at, &end, 10) == pid) {
-			(void)sys_pidfd_send_signal(pidfd, SIGKILL);
-			return;
-		}
-		if (end == at)
-			return;
-	}
+	if (r < 0 || made)
+		drop(own);
+	if (!made)
+		all->no_tree = -r;
+	return made || r == 0;
 }
 
-/* Those that fork meanwhile are found in the next round. */
-static void kill_each(const struct own_cgroup *own)
+/* In v2, else in v1's freezer: where it works first; in none is no failure, but worth a word. */
+static void make_trees(const struct cj_plan *plan, int *fds, struct own_cgroups *all)
 {
-	char procs[128];
+	bool made = false;
 
-	(void)snprintf(procs, sizeof(procs), "%s/cgroup.procs", own->name);
-	for (int i = 0; i < KILL_ROUNDS; i++) {
-		_cleanup_(bytes_done) struct bytes list = BYTES_INIT;
-
-		if (proc_read(own->base, procs, PROCS_MAX, &list) < 0 || list.size == 0)
-			return;
-		for (char *at = list.data, *end; *at; at = *end ? end + 1 : end) {
-			long pid = strtol(at, &end, 10);
-
-			if (end == at)
-				break;
-			kill_if_listed(own, procs, (pid_t)pid);
-		}
-	}
+	for (int unified = 1; unified >= 0; unified--)
+		for (size_t k = 0; k < all->n; k++)
+			if (all->list[k].tree && all->list[k].freezes == !unified)
+				made = try_tree(plan, fds, all, k, made);
 }
 
-void own_cgroups_kill(struct own_cgroups *own)
+int own_cgroups_make(const struct cj_plan *plan, int *fds, struct own_cgroups *all,
+		     struct cj_error *err)
 {
-	own->killed = true;
-	for (size_t i = 0; i < own->n; i++) {
-		char path[128];
+	for (size_t k = 0; k < all->n; k++) {
+		struct own_cgroup *own = &all->list[k];
+		const struct plan_cgroup *cgroup = &plan->cgroups[own->i];
+		int r = own->tree ? 0
+				  : make_one(cgroup, own, &fds[own->i],
+					     cgroup->try_only ? NULL : err);
 
-		if (!own->list[i].name)
+		if (r < 0 && !cgroup->try_only)
+			return r;
+		if (r == 0)
 			continue;
-		(void)snprintf(path, sizeof(path), "%s/cgroup.kill", own->list[i].name);
-		if (proc_write(own->list[i].base, path, "1") < 0)
-			kill_each(&own->list[i]);
+		all->left_out = -r;
+		drop(own);
 	}
+	make_trees(plan, fds, all);
+	return 0;
 }
 
-/*
- * A process that was waited for can still count for a moment (its css is released later), so EBUSY
- * isn't yet the answer that somebody lives in there.
- */
-static void remove_one(const struct own_cgroup *own, bool killed)
+bool own_cgroups_any(const struct own_cgroups *own)
 {
-	struct timespec pause = {0, 1000000};
-
-	for (int i = 0; own->name && i < REMOVE_MS; i++) {
-		char procs[128], first[32];
-
-		if (unlinkat(own->base, own->name, AT_REMOVEDIR) == 0 || errno != EBUSY)
-			break;
-		(void)snprintf(procs, sizeof(procs), "%s/cgroup.procs", own->name);
-		if (!killed && proc_read_small(own->base, procs, first, sizeof(first)) != 0)
-			return; /* somebody does: survivors stay, and it with them */
-		(void)nanosleep(&pause, NULL);
-	}
-	(void)rmdir(own->base_path); /* ENOTEMPTY or EBUSY: other commands have theirs in it */
+	for (size_t i = 0; i < own->n; i++)
+		if (own->list[i].name)
+			return true;
+	return false;
 }
 
-void own_cgroups_done(struct own_cgroups *own)
+void own_cgroups_forget(struct own_cgroups *own, size_t i)
 {
-	for (size_t i = 0; i < own->n; i++) {
-		if (own->list[i].base >= 0)
-			remove_one(&own->list[i], own->killed);
-		close_fd(&own->list[i].base);
-		free(own->list[i].name);
-		free(own->list[i].base_path);
-	}
-	free(own->list);
-	*own = (struct own_cgroups)OWN_CGROUPS_INIT;
+	for (size_t k = 0; k < own->n; k++)
+		if (own->list[k].i == i && own->list[k].name)
+			drop(&own->list[k]);
 }

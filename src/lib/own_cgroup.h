@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fresh cgroups for one command, "conjoin/HANDLE" in each hierarchy that a limit needs, outside of
- * the target's: made, limited, and removed again.
+ * Cgroups for one command: made, killed and removed again. Fresh ones, "conjoin/HANDLE" in each hierarchy
+ * that a limit needs, outside of the target's; or one for its tree, "conjoin-HANDLE" below the target's own, with
+ * no limit and no controller: accounting and limits stay the target's.
  */
 #pragma once
 
@@ -11,32 +12,59 @@
 
 /* One that was made: what's needed to remove it. Owned. */
 struct own_cgroup {
-	int base; /* MOUNT/conjoin */
-	char *name;
-	char *base_path;
+	int base;	    /* MOUNT/conjoin, or the cgroup that it lies below */
+	char *name;	    /* NULL: it isn't there after all */
+	char *base_path;    /* NULL: that isn't ours to remove */
+	size_t i;	    /* of plan->cgroups */
+	bool tree, freezes; /* of v1's freezer */
 };
 
 struct own_cgroups {
 	struct own_cgroup *list;
 	size_t n;
 	int left_out; /* errno: one that is only tried couldn't be made */
+	int no_tree;  /* errno: one for the tree was wanted, and couldn't be made */
 	bool killed;  /* who is in them is about to end */
 };
 
 #define OWN_CGROUPS_INIT {.list = NULL}
 
 /*
- * Makes those of the plan, each with its limits; opens them into `fds`, which has one entry for each
- * of plan->cgroups (v2: the directory, v1: cgroup.procs). Leftovers of runs whose supervisor is gone are removed on the way.
+ * Opens the places of those of the plan and decides what they'll be called, so that a watchdog can know it before they
+ * are there. Leftovers of runs whose supervisor is gone are removed on the way.
  */
-int own_cgroups_make(const struct cj_plan *plan, int *fds, struct own_cgroups *ret,
-		     struct cj_error *err);
+int own_cgroups_name(const struct cj_plan *plan, struct own_cgroups *ret, struct cj_error *err);
 
 /*
- * Kills every process in them: by cgroup.kill (5.14), else one by one, each only while it's seen to be in
- * there.
+ * Makes them, each with its limits; opens them into `fds`, which has one entry for each of plan->cgroups (v2: the
+ * directory, v1: cgroup.procs). After a failure what was made is still `own`'s.
+ */
+int own_cgroups_make(const struct cj_plan *plan, int *fds, struct own_cgroups *own,
+		     struct cj_error *err);
+
+/* The command couldn't be put in that of plan->cgroups[i]: removes it. */
+void own_cgroups_forget(struct own_cgroups *own, size_t i);
+
+/* Is there any? All that the command starts is in each, unless it moves itself. */
+bool own_cgroups_any(const struct own_cgroups *own);
+
+/*
+ * Kills every process in them and in those below them: by cgroup.kill (5.14), else one by one, each only while
+ * it's seen to be in there, frozen meanwhile where that can be. Allocates nothing: a watchdog may call it.
  */
 void own_cgroups_kill(struct own_cgroups *own);
+
+/* Does anybody live in them? 1, 0; -errno: it can't be told. A zombie doesn't. */
+int own_cgroups_populated(const struct own_cgroups *own);
+
+/* A cgroup.events to poll for POLLPRI when that may have changed, the caller's; -ENOTSUP: v1 has none. */
+int own_cgroups_open_events(const struct own_cgroups *own);
+
+/* Removes them like own_cgroups_done(), and frees nothing: a watchdog may call it. */
+void own_cgroups_remove(struct own_cgroups *own);
+
+/* Removes one with what was made below it, if nobody lives there: EBUSY. */
+int own_cgroup_remove(int base, const char *name);
 
 /* Removes them; one in which processes are left stays, for the next run to remove. */
 void own_cgroups_done(struct own_cgroups *own);

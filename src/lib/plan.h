@@ -21,8 +21,10 @@ struct plan_cgroup {
 	char *name;	 /* "memory", "unified" */
 	char *directory; /* where it lies */
 	bool unified;
-	bool try_only;	 /* a failure is a warning */
-	bool own;	 /* to be made, and removed at the end */
+	bool try_only; /* a failure is a warning */
+	bool own;      /* to be made, and removed at the end */
+	bool tree; /* one for the command's tree may be made below it: in the first where that works */
+	bool tree_only;	 /* we are in it already: it isn't joined itself */
 	char *limits[4]; /* "memory.max=67108864": what is written into an own one */
 };
 
@@ -48,7 +50,8 @@ struct cj_plan {
 
 	struct plan_cgroup *cgroups;
 	size_t n_cgroups;
-	bool rejoin; /* the cgroups are the target's: read them again if it has moved */
+	bool wants_tree; /* all that the command starts ought to be found */
+	bool rejoin;	 /* the cgroups are the target's: read them again if it has moved */
 
 	struct limits limits;
 	uint32_t set_limits; /* 1 << resource */

@@ -240,6 +240,68 @@ static int make_own(struct planning *p, struct cj_error *err)
 	return r;
 }
 
+/* The planned cgroup of a hierarchy; NULL: there's nothing to join, it's ours already. */
+static struct plan_cgroup *planned(const struct cj_plan *plan, const char *name)
+{
+	for (size_t i = 0; i < plan->n_cgroups; i++)
+		if (strcmp(plan->cgroups[i].name, name) == 0)
+			return &plan->cgroups[i];
+	return NULL;
+}
+
+/* One for the command's tree, below the one that it would be in. */
+static void add_tree(struct planning *p, bool in_ours, const char *controller)
+{
+	const struct identity *in = in_ours ? &p->facts->ours : &p->facts->target;
+	const struct cgroup_entry *entry = cgroup_list_controller(&in->cgroups, controller);
+	const char *name = entry ? cgroup_entry_name(entry) : NULL;
+	struct plan_cgroup *cgroup = entry ? planned(p->plan, name) : NULL;
+	_cleanup_free_ char *directory = NULL;
+
+	if (entry && !cgroup && cgroup_directory(&p->facts->mounts, entry, &directory) == 0) {
+		cgroup = add(p, name, directory);
+		if (cgroup)
+			cgroup->tree_only = true;
+	}
+	if (!cgroup)
+		return;
+	cgroup->unified = entry->unified;
+	cgroup->tree = true;
+	plan_do(p, PART_CGROUPS, name, "make", NEEDS_NOTHING, "one for the command's tree below %s",
+		cgroup->directory);
+}
+
+/*
+ * v2 kills it whole; in the freezer of v1 nobody forks meanwhile. The first that can be made counts. A fresh
+ * cgroup of v2 is its tree's own anyway.
+ */
+static void plan_tree(struct planning *p, enum mode mode)
+{
+	bool in_ours = mode == MODE_KEEP || mode == MODE_OWN || plan_skips(p, PART_CGROUPS);
+
+	if (!p->options->tree)
+		return;
+	p->plan->wants_tree = true;
+	if (mode == MODE_OWN && planned(p->plan, "unified"))
+		return;
+	add_tree(p, in_ours, "");
+	add_tree(p, in_ours, "freezer");
+}
+
+static int plan_mode(struct planning *p, enum mode mode, struct cj_error *err)
+{
+	if (plan_skips(p, PART_CGROUPS))
+		return 0;
+	if (mode == MODE_OWN)
+		return make_own(p, err);
+	if (mode == MODE_KEEP) {
+		plan_note(p, PART_CGROUPS, "", "skip", "ours are kept as asked (--cgroup keep)");
+		return 0;
+	}
+	p->plan->rejoin = true;
+	return join_all(p, mode == MODE_TRY, err);
+}
+
 int plan_cgroups(struct planning *p, struct cj_error *err)
 {
 	enum mode mode = MODE_TARGET;
@@ -252,14 +314,8 @@ int plan_cgroups(struct planning *p, struct cj_error *err)
 		cj_hint(err, "thaw it first (docker unpause, podman unpause, runc resume, …)");
 		return cj_fail(err, EBUSY, "the target is paused (its cgroup is frozen)");
 	}
-	if (plan_skips(p, PART_CGROUPS))
-		return 0;
-	if (mode == MODE_OWN)
-		return make_own(p, err);
-	if (mode == MODE_KEEP) {
-		plan_note(p, PART_CGROUPS, "", "skip", "ours are kept as asked (--cgroup keep)");
-		return 0;
-	}
-	p->plan->rejoin = true;
-	return join_all(p, mode == MODE_TRY, err);
+	r = plan_mode(p, mode, err);
+	if (r == 0)
+		plan_tree(p, mode);
+	return r;
 }

@@ -5,58 +5,52 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/ioctl.h>
-#include <sys/signalfd.h>
+#include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "lib/flow.h"
-#include "lib/watchdog.h"
+#include "lib/notify.h"
+#include "lib/recording.h"
+#include "lib/session_signals.h"
 #include "sys/syscalls.h"
 
-enum { FDS = 2 + CJ_RELAYS_MAX, AGAIN_MS = 100, AGAIN_TRIES = 20 };
-
-struct session {
-	struct cj_child *child;
-	struct cj_session_options *options;
-	struct flow flows[CJ_RELAYS_MAX];
-	bool ended;
-	bool told_to_end; /* by a signal, while the command ran */
-	bool give_up;	  /* told to stop while the last output is passed on */
-	int kept_from_us; /* dead, but a tracer inside hasn't let go of it: how often we asked */
-	int64_t stop_at, kill_at; /* of clock_ms(); 0: never */
+enum {
+	FDS = 4 + CJ_RELAYS_MAX,
+	NOTIFY_FD = FDS - 1,
+	PAUSE_FD = FDS - 2,
+	AGAIN_MS = 100,
+	AGAIN_TRIES = 20,
+	TREE_MS = 50,
+	GIVE_UP_MS = 500,
+	FLUSH_MS = 200
 };
 
-static void copy_window_size(const struct cj_session_options *options)
+/* Once: who is paused and continued all the time doesn't fill a log. */
+static void tell_if_paused(struct session *session)
 {
-	struct winsize size;
+	const struct cj_session_options *options = session->options;
 
-	if (ioctl(options->terminal, TIOCGWINSZ, &size) == 0)
-		(void)ioctl(options->pty, TIOCSWINSZ, &size);
-}
-
-static bool ends(unsigned int sig)
-{
-	return SIGNALS_TO_END & SIGNAL_BIT(sig);
+	if (session->told_of_pause || session->ended || !ending_is_paused(&session->ending))
+		return;
+	session->told_of_pause = true;
+	close_fd(&session->ending.pauses);
+	if (options->log)
+		options->log(
+			options->log_data, CJ_LOG_WARNING,
+			"the target is paused, and with it the command, which hears nothing until it "
+			"is continued");
 }
 
 static void take_signal(struct session *session)
 {
 	struct signalfd_siginfo info;
 
-	if (io_read(session->options->signals, &info, sizeof(info)) != sizeof(info))
-		return;
-	if (info.ssi_signo == SIGWINCH && session->options->pty >= 0) {
-		copy_window_size(session->options);
-	} else if (session->ended) {
-		session->give_up |= ends(info.ssi_signo);
-	} else {
-		session->told_to_end |= ends(info.ssi_signo);
-		(void)cj_child_signal(session->child, (int)info.ssi_signo); /* ended: no matter */
-		/* A command that has stopped itself: as the kernel does for orphaned groups. */
-		if (info.ssi_signo == SIGHUP)
-			(void)cj_child_signal(session->child, SIGCONT);
+	if (io_read(session->options->signals, &info, sizeof(info)) == sizeof(info) &&
+	    signal_is_to_be_sent_on(&info)) {
+		session_take_signal(session, (int)info.ssi_signo);
+		tell_if_paused(session);
 	}
 }
 
@@ -98,7 +92,43 @@ static int look_at_child(struct session *session, struct cj_error *err)
 	return 0;
 }
 
-static int wait_once(struct session *session, int timeout, struct cj_error *err)
+/*
+ * What a read or a write means in the background of a terminal only the kernel knows: it stops our whole group if it has to. So its
+ * signals for that aren't blocked meanwhile. tty_ioctl(4), setpgid(2)
+ */
+static void step_in_background(struct flow *flow)
+{
+	sigset_t set, before;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTTIN);
+	(void)sigaddset(&set, SIGTTOU);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, &before);
+	flow_step(flow);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static bool is_in_background(const struct session *session, const struct flow *flow)
+{
+	pid_t foreground;
+
+	if (!session_is_listened_to(session))
+		return false;
+	foreground = tcgetpgrp(flow->relay.output ? flow->relay.to : flow->relay.from);
+	return foreground >= 0 &&
+	       foreground != getpgrp(); /* else it isn't our session's terminal */
+}
+
+static void step(struct session *session, struct flow *flow)
+{
+	if (is_in_background(session, flow))
+		step_in_background(flow);
+	else
+		flow_step(flow);
+	take_write_error(session, flow);
+}
+
+int session_wait_once(struct session *session, int timeout, struct cj_error *err)
 {
 	bool asked = session->ended || session->kept_from_us;
 	struct pollfd fds[FDS] = {
@@ -109,6 +139,9 @@ static int wait_once(struct session *session, int timeout, struct cj_error *err)
 
 	for (int i = 0; i < CJ_RELAYS_MAX; i++)
 		fds[2 + i] = flow_wants(&session->flows[i]);
+	fds[NOTIFY_FD] = notify_wants(notify_of(session->options));
+	fds[PAUSE_FD] =
+		(struct pollfd){.fd = asked ? -1 : session->ending.pauses, .events = POLLPRI};
 	ready = poll(fds, FDS, timeout);
 	if (ready < 0)
 		return errno == EINTR ? 1 : cj_fail(err, errno, "wait for the command");
@@ -116,21 +149,32 @@ static int wait_once(struct session *session, int timeout, struct cj_error *err)
 		r = look_at_child(session, err);
 	if (r < 0)
 		return r;
+	if (fds[PAUSE_FD].revents)
+		tell_if_paused(session);
 	if (fds[1].revents)
 		take_signal(session);
 	for (int i = 0; i < CJ_RELAYS_MAX; i++)
-		if (fds[2 + i].revents && flow_is_open(&session->flows[i])) {
-			flow_step(&session->flows[i]);
-			take_write_error(session, &session->flows[i]);
-		}
+		if (fds[2 + i].revents && flow_is_open(&session->flows[i]))
+			step(session, &session->flows[i]);
+	if (fds[NOTIFY_FD].revents)
+		notify_step(notify_of(session->options), session->child);
 	return ready;
 }
 
-/* Callers built against an older header have no such fields. */
 static bool may_time_out(const struct cj_session_options *options)
 {
-	return options->size >= offsetof(struct cj_session_options, timed_out) + sizeof(int) &&
-	       options->timeout > 0;
+	return SESSION_HAS(options, timed_out) && options->timeout > 0;
+}
+
+static bool kills_tree(const struct cj_session_options *options)
+{
+	return (may_time_out(options) && options->timed_out) ||
+	       (SESSION_HAS(options, wait_all) && options->kill_tree);
+}
+
+static bool waits_for_tree(const struct cj_session_options *options)
+{
+	return SESSION_HAS(options, wait_all) && options->wait_all;
 }
 
 static int64_t later(int64_t now, int64_t by)
@@ -141,31 +185,36 @@ static int64_t later(int64_t now, int64_t by)
 static void keep_time(struct session *session)
 {
 	struct cj_session_options *options = session->options;
-	int64_t now = session->stop_at || session->kill_at ? clock_ms() : 0;
+	bool any = session->stop_at || session->kill_at || session->give_up_at;
+	int64_t now = any ? clock_ms() : 0;
 
 	if (session->stop_at && now >= session->stop_at) {
 		session->stop_at = 0;
 		session->kill_at = later(now, options->grace);
 		session->told_to_end = true;
 		options->timed_out = 1;
-		(void)cj_child_signal(session->child, options->timeout_signal ?: SIGTERM);
-		(void)cj_child_signal(session->child,
-				      SIGCONT); /* stopped, it wouldn't hear of it */
+		session_send(session, options->timeout_signal ?: SIGTERM);
+		session_send(session, SIGCONT); /* stopped, it wouldn't hear of it */
+		tell_if_paused(session);
 	}
 	if (session->kill_at && now >= session->kill_at) {
 		session->kill_at = 0;
-		own_cgroups_kill(&session->child->own);
-		(void)cj_child_signal(session->child, SIGKILL);
+		child_kill_tree(session->child);
+		session->give_up_at = clock_ms() + GIVE_UP_MS;
+	} else if (session->give_up_at && now >= session->give_up_at) {
+		session->give_up_at = 0;
+		session->given_up = !session->kept_from_us; /* that has a limit of its own */
 	}
 }
 
 /* How long to wait at most, for what has to be done at a time. */
 static int next_wait(const struct session *session)
 {
-	int64_t at = session->stop_at ? session->stop_at : session->kill_at;
-	int wait = session->kept_from_us	   ? AGAIN_MS
-		   : session->child->watchdog >= 0 ? -1
-						   : WATCHDOG_AFTER_MS;
+	int64_t at = session->stop_at ?: session->kill_at ?: session->give_up_at;
+	int wait = session->tree_waits	   ? TREE_MS
+		   : session->kept_from_us ? AGAIN_MS
+		   : session->lasts	   ? -1
+					   : WATCHDOG_AFTER_MS;
 	int64_t left = at ? at - clock_ms() : INT_MAX;
 
 	if (!at || (wait >= 0 && wait < left))
@@ -198,34 +247,171 @@ static int drain(struct session *session, struct cj_error *err)
 
 		for (int i = 0; i < CJ_RELAYS_MAX; i++)
 			pending |= flow_has_bytes(&session->flows[i]);
-		r = wait_once(session, pending && !session->told_to_end ? -1 : 0, err);
+		r = session_wait_once(session, pending && !session->told_to_end ? -1 : 0, err);
 		if (r <= 0)
 			return r;
+		(void)session_suspend(session, err);
 	}
 	return 0;
 }
 
 static void session_done(struct session *session)
 {
-	hang_up(session);
+	if (!SESSION_HAS(session->options, detached) || !session->options->detached)
+		hang_up(session);
+	ending_done(&session->ending);
+}
+
+/*
+ * It was sent SIGKILL and is still there: the kernel ends it when it can, and whoever waits for us hasn't to
+ * wait for that. What it will have been is known.
+ */
+static void give_up(struct session *session, struct cj_exit *ret)
+{
+	struct cj_session_options *options = session->options;
+
+	if (SESSION_HAS(options, oom))
+		options->ending = ending_is_paused(&session->ending) ? CJ_ENDING_PAUSED
+								     : CJ_ENDING_STUCK;
+	session->child->given_up = true;
+	*ret = (struct cj_exit){.code = -1, .signal = SIGKILL};
+}
+
+static void judge(struct session *session, const struct cj_exit *end)
+{
+	struct cj_session_options *options = session->options;
+
+	if (!SESSION_HAS(options, oom) || !options->plan)
+		return;
+	if (!options->timed_out)
+		options->ending = ending_judge(&session->ending, end);
+	options->oom = ending_oom(&session->ending);
 }
 
 /* Came while it was started. */
-static void send_pending(struct cj_child *child)
+static void take_pending(struct session *session)
 {
+	uint64_t pending = session->child->pending;
+
+	session->child->pending = 0;
 	for (int sig = 1; sig <= SIGNALS; sig++)
-		if (child->pending & SIGNAL_BIT(sig))
-			(void)cj_child_signal(child, sig); /* ended: no matter */
-	child->pending = 0;
+		if (pending & SIGNAL_BIT(sig))
+			session_take_signal(session, sig);
 }
 
-static int check_times(const struct cj_session_options *options, struct cj_error *err)
+static int check_options(const struct cj_session_options *options, struct cj_error *err)
 {
-	if (options->size < offsetof(struct cj_session_options, timed_out) + sizeof(int))
-		return 0;
-	if (options->timeout < 0 || options->grace < 0)
+	if (SESSION_HAS(options, timed_out) && (options->timeout < 0 || options->grace < 0))
 		return cj_fail(err, EINVAL, "a time limit of less than nothing");
+	if (SESSION_HAS(options, detached) && options->n_detach_keys > KEYS_MAX)
+		return cj_fail(err, EINVAL, "more than %d keys to detach by", KEYS_MAX);
 	return 0;
+}
+
+/* Not for each, and so not at once. */
+static int begin_to_last(struct session *session, struct cj_error *err)
+{
+	session->lasts = true;
+	ending_begin(&session->ending);
+	session_tell(session, CJ_SESSION_LASTS);
+	return watchdog_start(session->child, err);
+}
+
+static int wait_for_command(struct session *session, struct cj_error *err)
+{
+	int r = 0;
+
+	while (!session->ended && !session->given_up && r >= 0 && !session->keys.complete) {
+		r = session_wait_once(session, next_wait(session), err);
+		if (r >= 0)
+			r = session_suspend(session, err);
+		if (session->ended || r < 0)
+			break;
+		keep_time(session);
+		if (!session->lasts && clock_ms() >= session->lasts_at)
+			r = begin_to_last(session, err);
+	}
+	return r;
+}
+
+/* What was read is passed on, if somebody takes it. The command and its pty are the caller's then. */
+static void let_go(struct session *session)
+{
+	struct cj_session_options *options = session->options;
+
+	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
+		struct flow *flow = &session->flows[i];
+		int64_t end = clock_ms() + FLUSH_MS;
+
+		while (flow_has_bytes(flow) && clock_ms() < end) {
+			struct pollfd fd = flow_wants(flow);
+
+			if (poll(&fd, 1, FLUSH_MS) > 0)
+				flow_step(flow);
+		}
+		flow_close(flow);
+	}
+	if (session->stop_at || session->kill_at) {
+		int64_t left = (session->stop_at ?: session->kill_at) - clock_ms();
+
+		options->timeout = left > 0 ? left : 1;
+	}
+	options->detached = 1;
+}
+
+/* Nothing tells of a session's last process: it's looked at now and then. When time is up they have their grace. */
+static int wait_for_tree(struct session *session, struct cj_error *err)
+{
+	int r = 0;
+
+	session->tree_waits = true;
+	while (r >= 0 && (!session->told_to_end || session->kill_at) &&
+	       child_tree_lives(session->child) > 0) {
+		r = session_wait_once(session, next_wait(session), err);
+		if (r >= 0)
+			r = session_suspend(session, err);
+		keep_time(session);
+	}
+	session->tree_waits = false;
+	return r < 0 ? r : 0;
+}
+
+static void init(struct session *session, struct cj_child *child,
+		 struct cj_session_options *options)
+{
+	session->child = child;
+	session->options = options;
+	session->ended = session->tree_waits = session->give_up = session->told_to_end = false;
+	session->lasts = session->continued = false;
+	session->suspend_by = session->kept_from_us = 0;
+	session->lasts_at = clock_ms() + WATCHDOG_AFTER_MS;
+	session->stop_at = session->kill_at = session->give_up_at = 0;
+	session->given_up = session->told_of_pause = false;
+	ending_init(&session->ending, SESSION_HAS(options, oom) ? options->plan : NULL,
+		    &child->own);
+	if (SESSION_HAS(options, oom) && options->watch_early)
+		ending_begin(&session->ending);
+	if (may_time_out(options)) {
+		options->timed_out = 0;
+		session->stop_at = later(clock_ms(), options->timeout);
+	}
+	session->keys.size = session->keys.matched = 0;
+	session->keys.complete = false;
+	if (SESSION_HAS(options, detached))
+		options->detached = 0;
+	if (SESSION_HAS(options, detached) && options->n_detach_keys > 0) {
+		session->keys.size = options->n_detach_keys;
+		memcpy(session->keys.sequence, options->detach_keys, options->n_detach_keys);
+	}
+	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
+		struct cj_relay *relay = &options->relays[i];
+
+		flow_init(&session->flows[i], relay, options->pty >= 0 && !relay->output);
+		flow_record(&session->flows[i], recording_of(options));
+		if (!relay->output && session->keys.size > 0)
+			session->flows[i].keys = &session->keys;
+		*relay = (struct cj_relay){-1, -1, 0};
+	}
 }
 
 static int run(struct cj_child *child, struct cj_session_options *options, struct cj_exit *ret,
@@ -234,41 +420,38 @@ static int run(struct cj_child *child, struct cj_session_options *options, struc
 	_cleanup_(session_done) struct session session;
 	int r = 0;
 
-	session.child = child;
-	session.options = options;
-	session.ended = session.give_up = session.told_to_end = false;
-	session.kept_from_us = 0;
-	session.stop_at = 0;
-	if (may_time_out(options)) {
-		options->timed_out = 0;
-		session.stop_at = later(clock_ms(), options->timeout);
+	init(&session, child, options);
+	if (may_time_out(options) || kills_tree(options) || waits_for_tree(options))
+		child_read_start(child);
+	take_pending(&session);
+	r = wait_for_command(&session, err);
+	if (r >= 0 && session.keys.complete && !session.ended) {
+		let_go(&session);
+		return 0;
 	}
-	session.kill_at = 0;
-	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
-		struct cj_relay *relay = &options->relays[i];
-
-		flow_init(&session.flows[i], relay, options->pty >= 0 && !relay->output);
-		*relay = (struct cj_relay){-1, -1, 0};
+	if (r >= 0 && session.given_up) {
+		give_up(&session, ret);
+		return 0;
 	}
-	send_pending(child);
-	while (!session.ended && r >= 0) {
-		r = wait_once(&session, next_wait(&session), err);
-		if (!session.ended)
-			keep_time(&session);
-		if (r == 0 && child->watchdog < 0)
-			r = watchdog_start(child, err);
-	}
-	if (may_time_out(options) && options->timed_out)
-		own_cgroups_kill(&child->own);
+	if (r >= 0 && waits_for_tree(options) &&
+	    !(SESSION_HAS(options, timed_out) && options->timed_out))
+		r = wait_for_tree(&session, err);
+	notify_finish(notify_of(options), child);
+	if (kills_tree(options))
+		child_kill_tree(child);
 	if (r >= 0)
 		r = drain(&session, err);
-	return r < 0 ? r : cj_child_wait(child, ret, err);
+	if (r >= 0)
+		r = cj_child_wait(child, ret, err);
+	if (r == 0)
+		judge(&session, ret);
+	return r;
 }
 
 int cj_session_run(struct cj_child *child, struct cj_session_options *options, struct cj_exit *ret,
 		   struct cj_error *err)
 {
-	int r = check_times(options, err);
+	int r = check_options(options, err);
 
 	return r < 0 ? r : run(child, options, ret, err);
 }

@@ -27,6 +27,8 @@ struct starting {
 	int *cgroups; /* one a plan->cgroups: the directory (v2) or cgroup.procs; -EBADF: left out */
 	size_t n_cgroups;
 	struct own_cgroups own;
+	struct watch_board *board; /* of a watchdog from the start; NULL */
+	int watchdog;
 	pid_t stage;
 	int stage_fd;
 	struct shared *shared; /* NULL until it's there */
@@ -49,7 +51,8 @@ struct starting {
 		.plan = (the_plan), .options = (the_options), .way = (the_way),                    \
 		.report_r = -EBADF, .shared_fd = -EBADF, .program = {.fd = -EBADF},                \
 		.report_w = -EBADF, .life_r = -EBADF, .life_w = -EBADF,                            \
-		.dups = {-EBADF, -EBADF, -EBADF}, .stage_fd = -EBADF, .child_fd = -EBADF           \
+		.dups = {-EBADF, -EBADF, -EBADF}, .stage_fd = -EBADF, .child_fd = -EBADF,          \
+		.watchdog = -EBADF                                                                 \
 	}
 
 /* Tells the caller's log function, if it listens to that level. */
@@ -61,6 +64,9 @@ void starting_log_plan(const struct cj_plan *plan, const struct cj_launch_option
 
 /* Everything before there is a stage: checks, cgroups and pipes opened, stdio placed. launch_prepare.c */
 int starting_prepare(struct starting *s, struct cj_error *err);
+
+/* Makes the stage; in it it doesn't return. launch_spawn.c */
+int starting_spawn(struct starting *s, struct cj_error *err);
 
 /*
  * Something that the stage's program needs failed. ENOEXEC with the reason in words if that can't be had

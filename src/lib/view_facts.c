@@ -41,7 +41,7 @@ static int view_parse(const char *text, enum view *ret, struct cj_error *err)
  * The host's /run is in use, and who covers it hides what comes into it later: it's the last. In a
  * container it's the one that is nearly always there.
  */
-static int find_base(int root, const int order[3], const struct view_base **ret,
+static int find_base(int root, const int order[3], int64_t deadline, const struct view_base **ret,
 		     struct cj_error *err)
 {
 	struct file_query queries[3];
@@ -51,10 +51,10 @@ static int find_base(int root, const int order[3], const struct view_base **ret,
 
 	for (int i = 0; i < 3; i++)
 		queries[i] = (struct file_query){bases[order[i]].base, FILE_DIRECTORY};
-	r = container_file_find(root, NULL, queries, 3, &found, &own);
+	r = container_file_find(root, NULL, queries, 3, deadline, &found, &own);
 	for (size_t i = 0; r == -ETIMEDOUT && i < 3; i++) { /* which of them doesn't answer? */
 		own = (struct cj_error)CJ_ERROR_INIT;
-		r = container_file_find(root, NULL, &queries[i], 1, &found, &own);
+		r = container_file_find(root, NULL, &queries[i], 1, deadline, &found, &own);
 		found = i;
 		if (r == -ENOENT && i < 2)
 			r = -ETIMEDOUT;
@@ -84,19 +84,20 @@ static bool is_plain_directory(const char *path, const char *mountinfo)
 	return fd >= 0 && directory_is_small(fd);
 }
 
-static int find_host_base(const char *mountinfo, struct view_facts *facts, struct cj_error *err)
+static int find_host_base(const struct view_query *query, struct view_facts *facts,
+			  struct cj_error *err)
 {
 	static const int order[] = {BASE_MNT, BASE_SRV, BASE_RUN};
 	_cleanup_fd_ int root = -EBADF;
 
-	if (is_plain_directory(bases[order[0]].base, mountinfo)) {
+	if (is_plain_directory(bases[order[0]].base, query->mountinfo)) {
 		facts->base = &bases[order[0]];
 		return 0;
 	}
 	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return cj_fail(err, errno, "open /");
-	return find_base(root, order, &facts->base, err);
+	return find_base(root, order, query->deadline, &facts->base, err);
 }
 
 static int find_target_base(const struct view_query *query, struct view_facts *facts,
@@ -106,7 +107,7 @@ static int find_target_base(const struct view_query *query, struct view_facts *f
 
 	if (query->root < 0)
 		return cj_fail(err, query->theirs->unread[PART_ROOT], "open the target's root");
-	return find_base(query->root, order, &facts->base, err);
+	return find_base(query->root, order, query->deadline, &facts->base, err);
 }
 
 /* Can a procfs be made for a pid namespace that we aren't in? proc(5), pidns=, 6.18 */
@@ -164,7 +165,7 @@ static int find_sys_mounts(const char *mountinfo, struct view_facts *facts)
 static int gather_host(const struct view_query *query, struct view_facts *facts,
 		       struct cj_error *err)
 {
-	int r = find_host_base(query->mountinfo, facts, err);
+	int r = find_host_base(query, facts, err);
 
 	if (r == 0)
 		r = find_pidns(query, facts, err);

@@ -39,6 +39,7 @@ struct view_query {
 	const struct cj_debug_options *options;
 	const struct identity *ours, *theirs;
 	int root;
+	int64_t deadline;      /* of clock_ms(); 0: none */
 	const char *mountinfo; /* ours */
 };
 

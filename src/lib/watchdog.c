@@ -1,42 +1,122 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/watchdog.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "lib/child.h"
+#include "lib/tree.h"
 #include "sys/spawn.h"
 #include "sys/syscalls.h"
 
-/* Every signal is blocked, as process_spawn() leaves them: only SIGKILL ends us. */
-static _Noreturn void watch(int life, int life_w, int command)
+enum { KEPT_MAX = 32 };
+
+static void put_sorted(int *fds, size_t *n, int fd)
 {
-	struct pollfd fds[2] = {{.fd = life, .events = 0}, {.fd = command, .events = POLLIN}};
+	size_t i = *n;
+
+	if (fd < 0 || *n == KEPT_MAX)
+		return;
+	for (; i > 0 && fds[i - 1] > fd; i--)
+		fds[i] = fds[i - 1];
+	fds[i] = fd;
+	++*n;
+}
+
+/* The caller's pipes must end when the caller ends them. */
+static void close_others(const struct watch *watch)
+{
+	int fds[KEPT_MAX];
+	size_t n = 0;
+
+	put_sorted(fds, &n, watch->life);
+	put_sorted(fds, &n, watch->pidfd);
+	put_sorted(fds, &n, watch->terminal);
+	for (size_t i = 0; i < watch->own.n; i++)
+		put_sorted(fds, &n, watch->own.list[i].base);
+	sys_close_all_but_these(fds, n);
+}
+
+static bool has_duties(const struct watch *watch)
+{
+	return watch->pidfd < 0 || watch->own.n > 0 || watch->terminal >= 0;
+}
+
+/* Else it's somebody else's by now: of a shell, when the supervisor was stopped. */
+static bool is_raw(int terminal)
+{
+	struct termios now;
+
+	return tcgetattr(terminal, &now) == 0 && !(now.c_lflag & (tcflag_t)(ICANON | ECHO | ISIG));
+}
+
+static void put_in_order(struct watch *watch)
+{
+	struct tree tree = {.own = &watch->own, .pidfd = watch->pidfd};
+
+	if (watch->terminal >= 0 && is_raw(watch->terminal))
+		(void)tcsetattr(watch->terminal, TCSANOW, &watch->before);
+	tree.leader.pid = __atomic_load_n(&watch->board->command, __ATOMIC_ACQUIRE);
+	tree.leader.start = watch->board->start;
+	tree_kill(&tree);
+	own_cgroups_remove(&watch->own);
+}
+
+/* Every signal is blocked, as process_spawn() leaves them: only SIGKILL ends us. */
+static _Noreturn void run(struct watch *watch)
+{
+	struct pollfd fds[2] = {{.fd = watch->life, .events = 0},
+				{.fd = has_duties(watch) ? -1 : watch->pidfd, .events = POLLIN}};
 
 	(void)setsid(); /* the caller's job control isn't about us */
 	(void)sys_prctl(PR_SET_NAME, (unsigned long)"conjoin-watch", 0);
-	(void)close(life_w); /* held here as well the pipe would never end */
-	/* The caller's pipes must end when the caller ends them. */
-	(void)sys_close_all_but(0, life, command);
+	(void)close(watch->life_w); /* held here as well the pipe would never end */
+	close_others(watch);
 	for (;;) {
 		if (poll(fds, 2, -1) < 0)
 			continue; /* EINTR, after a stop */
 		if (fds[0].revents)
-			(void)sys_pidfd_send_signal(command, SIGKILL);
+			put_in_order(watch);
 		_exit(0);
 	}
 }
 
+int watchdog_spawn(const struct watch *watch)
+{
+	struct watch own = *watch;
+	int pidfd = -EBADF;
+	pid_t pid = process_spawn(-1, &pidfd);
+
+	if (pid == 0)
+		run(&own);
+	return pid < 0 ? (int)pid : pidfd;
+}
+
 int watchdog_start(struct cj_child *child, struct cj_error *err)
 {
-	pid_t pid;
+	struct watch_board board = {.command = child->pid};
+	struct watch watch = {
+		.life = child->life_r,
+		.life_w = child->life,
+		.pidfd = child->pidfd,
+		.board = &board,
+		.own = child->own,
+		.terminal = -EBADF,
+	};
+	int r;
 
 	if (child->watchdog >= 0 || child->ended)
 		return 0;
-	pid = process_spawn(-1, &child->watchdog);
-	if (pid == 0)
-		watch(child->life_r, child->life, child->pidfd);
-	return pid < 0 ? cj_fail(err, -pid, "make the watchdog process") : 0;
+	child_read_start(child);
+	board.start = child->start;
+	r = watchdog_spawn(&watch);
+	if (r < 0)
+		return cj_fail(err, -r, "make the watchdog process");
+	child->watchdog = r;
+	return 0;
 }

@@ -1,18 +1,43 @@
 /* SPDX-License-Identifier: MIT
  *
- * What ends the command when its supervisor dies without a word: the parent death signal is lost at
- * a setuid execve, and for callers with threads it would come with the wrong thread's end.
- * Not here: the ordinary end (child.c).
+ * What puts things in order when a supervisor dies without a word (SIGKILL): it kills the command, what runs in
+ * the command's session, and all in cgroups that were made for it; removes these; gives the caller's terminal its
+ * mode back. The parent death signal alone leaves the command's children, is lost at a set-user-ID execve, and for
+ * callers with threads comes with the wrong thread's end.
+ * Not here: the ordinary end (child.c, session.c).
  */
 #pragma once
 
-#include "lib/child.h"
+#include <termios.h>
+
+#include "lib/own_cgroup.h"
+
+struct cj_child;
 
 /* A command that has run for so long gets one: until then the parent death signal has to do. */
 enum { WATCHDOG_AFTER_MS = 20 };
 
+/* What the supervisor learns when there is a watchdog already: in memory of both. */
+struct watch_board {
+	pid_t command;	/* 0: not yet */
+	uint64_t start; /* its start time; before `command` */
+};
+
+/* What there is to put in order. */
+struct watch {
+	int life, life_w; /* of the pipe that ends with the supervisor */
+	int pidfd;	  /* of the command; -EBADF: by `board` */
+	const struct watch_board *board;
+	struct own_cgroups own; /* the supervisor's list, which it keeps */
+	int terminal;		/* -EBADF: none */
+	struct termios before;
+};
+
 /*
- * Makes a process, in our own namespaces and cgroups, that waits for the end of the command or of
- * us, and in the second case kills the command. Once a child; 0 too if there is one already.
+ * Makes the process, in our own namespaces and cgroups: its pidfd, or -errno. Without anything to be removed or restored it
+ * also ends with the command.
  */
+int watchdog_spawn(const struct watch *watch);
+
+/* One for a command that runs. Once a child; 0 too if there is one already. */
 int watchdog_start(struct cj_child *child, struct cj_error *err);

@@ -68,6 +68,7 @@ struct orders {
 	bool threaded; /* the caller has threads: no parent death signal */
 	bool detached; /* the command outlives the supervisor: it gets no parent death signal */
 	bool verbose;  /* report each step */
+	unsigned int preserve_fds; /* so many from 3 on stay open for the command */
 
 	/* Files. The stage closes all but the two pipes before it makes the child. */
 	int target;	 /* pidfd */

@@ -9,6 +9,7 @@
 #include "stage/stage.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdarg.h>
 #include <string.h>
@@ -237,11 +238,18 @@ static int take_capabilities(const struct orders *orders, struct cj_error *err)
 	return r < 0 ? cj_fail(err, -r, "set capabilities") : 0;
 }
 
-/* Leaves 0 to 2 and the two pipes, both above and closed by execve. CVE-2024-21626 */
+/*
+ * Leaves 0 to 2, those above that were asked for, and the two pipes, which lie above them all and are closed
+ * by execve. CVE-2024-21626
+ */
 static int close_others(const struct orders *orders, struct cj_error *err)
 {
-	int r = sys_close_all_but(3, orders->report, orders->life);
+	unsigned int first = 3 + orders->preserve_fds;
+	int r;
 
+	for (unsigned int i = 3; i < first; i++)
+		(void)fcntl((int)i, F_SETFD, 0);
+	r = sys_close_all_but(first, orders->report, orders->life);
 	return r < 0 ? cj_fail(err, -r, "close the caller's files") : STEP_NOTHING;
 }
 

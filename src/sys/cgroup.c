@@ -419,6 +419,11 @@ int cgroup_open_procs(const char *directory)
 	return open_file(directory, "cgroup.procs", O_WRONLY);
 }
 
+int cgroup_open_file(const char *directory, const char *name)
+{
+	return open_file(directory, name, O_RDONLY);
+}
+
 int cgroup_open_procs_at(int directory)
 {
 	int fd = openat(directory, "cgroup.procs", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);

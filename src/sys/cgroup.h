@@ -90,6 +90,9 @@ int cgroup_open(const char *directory);
 /* Opens a cgroup's list of processes for cgroup_attach(). Beneath cgroupfs only. */
 int cgroup_open_procs(const char *directory);
 
+/* Opens a file of a cgroup to be read. Beneath cgroupfs only. */
+int cgroup_open_file(const char *directory, const char *name);
+
 /* The same for a directory that is open already. */
 int cgroup_open_procs_at(int directory);
 

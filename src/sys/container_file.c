@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -26,6 +25,7 @@ struct task {
 	const struct file_query *queries;
 	size_t n;
 	const struct file_reader *reader; /* NULL: with the caller's rights */
+	int64_t deadline;		  /* of clock_ms(); 0: none */
 	struct user_mounts mounts;	  /* to go without */
 };
 
@@ -191,22 +191,14 @@ static void find(const struct task *task, int out)
 	_exit(0);
 }
 
-/*
- * As process_end(), without its patience: a FUSE server that has taken a request and keeps it makes
- * who waits for it unkillable. Such a helper stays until the user's server ends.
- */
-static void end_soon(int *pidfd)
+static int64_t time_of(const struct task *task)
 {
-	struct pollfd ended = {.fd = *pidfd, .events = POLLIN};
-	siginfo_t info;
-	int r;
+	int64_t ms = task->reader ? task->reader->ms : DEADLINE_MS, left;
 
-	(void)sys_pidfd_send_signal(*pidfd, SIGKILL); /* it may have ended: no matter */
-	do
-		r = poll(&ended, 1, KILLED_MS);
-	while (r < 0 && errno == EINTR);
-	(void)sys_waitid(P_PIDFD, (id_t)*pidfd, &info, WEXITED | WNOHANG | __WALL);
-	close_fd(pidfd);
+	if (!task->deadline)
+		return ms;
+	left = task->deadline - clock_ms();
+	return left < 0 ? 0 : left < ms ? left : ms;
 }
 
 /* Has it done by a process that can be killed: FUSE may never answer. */
@@ -231,9 +223,13 @@ static int ask_helper(const struct task *task, size_t limit, const char *what, s
 		return cj_fail(err, -pid, "make a process to %s%s", what,
 			       task->queries ? "" : task->path);
 	close_fd(&out);
-	r = take_answer(in, limit, task->reader ? task->reader->ms : DEADLINE_MS, ret);
-	if (task->reader)
-		end_soon(&helper);
+	r = take_answer(in, limit, time_of(task), ret);
+	/*
+	 * A FUSE server that has taken a request and keeps it makes who waits for it unkillable. Such a helper
+	 * stays until that server ends.
+	 */
+	if (task->reader || task->deadline)
+		process_end_within(&helper, KILLED_MS);
 	return r;
 }
 
@@ -273,9 +269,13 @@ static int find_files(struct task *task, size_t *ret, struct cj_error *err)
 }
 
 int container_file_find(int root, const char *subroot, const struct file_query *queries, size_t n,
-			size_t *ret, struct cj_error *err)
+			int64_t deadline, size_t *ret, struct cj_error *err)
 {
-	struct task task = {.root = root, .path = subroot, .queries = queries, .n = n};
+	struct task task = {.root = root,
+			    .path = subroot,
+			    .queries = queries,
+			    .n = n,
+			    .deadline = deadline};
 
 	return find_files(&task, ret, err);
 }
@@ -288,10 +288,10 @@ int container_file_find_as(int root, const struct file_query *queries, size_t n,
 	return find_files(&task, ret, err);
 }
 
-int container_file_read(int root, const char *path, size_t limit, struct bytes *ret,
-			struct cj_error *err)
+int container_file_read(int root, const char *path, size_t limit, int64_t deadline,
+			struct bytes *ret, struct cj_error *err)
 {
-	const struct task task = {.root = root, .path = path};
+	const struct task task = {.root = root, .path = path, .deadline = deadline};
 	int r = ask_helper(&task, limit, "read ", ret, err);
 
 	return r < 0 ? cj_fail(err, -r, "read %s of the target", path) : 0;

@@ -15,15 +15,15 @@
 
 /*
  * Reads the regular file `path` beneath `root` in a process of its own, which is killed when it
- * hasn't answered within two seconds.
+ * hasn't answered within two seconds or by `deadline` (clock_ms(); 0: none).
  *
  *	ENOENT		no such file
  *	EINVAL		not a regular file
  *	EFBIG		more than `limit` bytes
  *	ETIMEDOUT	the file system doesn't answer
  */
-int container_file_read(int root, const char *path, size_t limit, struct bytes *ret,
-			struct cj_error *err);
+int container_file_read(int root, const char *path, size_t limit, int64_t deadline,
+			struct bytes *ret, struct cj_error *err);
 
 /* Whose rights files are read with, and how many milliseconds that may take. */
 struct file_reader {
@@ -70,7 +70,7 @@ struct file_query {
  *	ETIMEDOUT	the file system doesn't answer
  */
 int container_file_find(int root, const char *subroot, const struct file_query *queries, size_t n,
-			size_t *ret, struct cj_error *err);
+			int64_t deadline, size_t *ret, struct cj_error *err);
 
 /* The same with a user's rights, as above. */
 int container_file_find_as(int root, const struct file_query *queries, size_t n,

@@ -24,16 +24,22 @@ int kin_parse(const char *stat, struct kin *ret)
 {
 	const char *at = strrchr(stat, ')');
 	struct kin kin;
-	char *end;
-	long parent;
+	pid_t *const fields[] = {&kin.parent, &kin.group, &kin.session};
 
 	if (!at || at[1] != ' ' || !at[2] || at[3] != ' ')
 		return -EBADMSG;
 	kin.ended = memchr("ZXx", at[2], 3) != NULL;
-	parent = strtol(at + 4, &end, 10);
-	if (end == at + 4 || parent < 0 || parent > INT32_MAX)
-		return -EBADMSG;
-	kin.parent = (pid_t)parent;
+	kin.stopped = at[2] == 'T';
+	at += 3;
+	for (size_t i = 0; i < ELEMENTS(fields); i++) {
+		char *end;
+		long value = strtol(at, &end, 10);
+
+		if (end == at || value < 0 || value > INT32_MAX)
+			return -EBADMSG;
+		*fields[i] = (pid_t)value;
+		at = end;
+	}
 	if (proc_parse_start_time(stat, &kin.start) < 0)
 		return -EBADMSG;
 	*ret = kin;

@@ -13,8 +13,11 @@
 /* From one reading of stat: all about the same moment. proc(5) */
 struct kin {
 	pid_t parent;	/* 0: outside of our pid namespace */
+	pid_t group;	/* process group */
+	pid_t session;	/* 0: outside, too */
 	uint64_t start; /* field 22 */
 	bool ended;	/* a zombie, or worse */
+	bool stopped;	/* by a signal */
 };
 
 int kin_read(int proc, struct kin *ret);

@@ -15,6 +15,7 @@
 #include "base/parse.h"
 
 #define KERNEL_THREAD 0x00200000 /* include/linux/sched.h, PF_KTHREAD */
+#define EXITING 0x00000004	 /* PF_EXITING */
 
 int proc_open(pid_t pid, int *ret_fd, struct cj_error *err)
 {
@@ -132,6 +133,7 @@ int proc_read_stat(int dir, struct proc_stat *ret)
 	if (r < 0)
 		return r;
 	stat.kernel_thread = flags & KERNEL_THREAD;
+	stat.exiting = flags & EXITING;
 	*ret = stat;
 	return 0;
 }

@@ -58,6 +58,7 @@ int proc_read_started(int dir, time_t *ret);
 /* What the whole of stat tells and status doesn't. proc(5) */
 struct proc_stat {
 	bool kernel_thread; /* PF_KTHREAD of field 9 */
+	bool exiting;	    /* PF_EXITING: on its way out, or a zombie */
 	uint64_t memory;    /* field 23, bytes: 0 for a process that is ending */
 	/* Fields 50 and 51, where the environment lies: 0 while an execve is under way. */
 	uint64_t env_start, env_end;

@@ -111,7 +111,7 @@ int process_is_child(int pidfd)
 	return sys_waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
 }
 
-void process_end(int *pidfd)
+void process_end_within(int *pidfd, int ms)
 {
 	struct pollfd ended = {.fd = *pidfd, .events = POLLIN};
 	siginfo_t info;
@@ -121,8 +121,13 @@ void process_end(int *pidfd)
 		return;
 	(void)sys_pidfd_send_signal(*pidfd, SIGKILL); /* it may have ended: no matter */
 	do
-		r = poll(&ended, 1, END_MS);
+		r = poll(&ended, 1, ms);
 	while (r < 0 && errno == EINTR);
 	(void)sys_waitid(P_PIDFD, (id_t)*pidfd, &info, WEXITED | WNOHANG | __WALL);
 	close_fd(pidfd);
+}
+
+void process_end(int *pidfd)
+{
+	process_end_within(pidfd, END_MS);
 }

@@ -52,3 +52,6 @@ int process_is_child(int pidfd);
  * call or in a frozen cgroup stays, and would keep us with it. Closes the pidfd. Takes -EBADF.
  */
 void process_end(int *pidfd);
+
+/* The same with other patience. */
+void process_end_within(int *pidfd, int ms);

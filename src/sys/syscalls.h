@@ -46,6 +46,12 @@ static inline int sys_pidfd_send_signal(int pidfd, int sig)
 	return (int)sys_result(syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0));
 }
 
+/* PIDFD_SIGNAL_PROCESS_GROUP, 6.9: all of the group that it leads. EINVAL before. */
+static inline int sys_pidfd_signal_group(int pidfd, int sig)
+{
+	return (int)sys_result(syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 1U << 2));
+}
+
 /* clone3(2), 5.3; CLONE_INTO_CGROUP 5.7 */
 static inline pid_t sys_clone3(struct clone_args *args)
 {
@@ -84,6 +90,21 @@ static inline int sys_close_all_but(unsigned int first, int one, int other)
 	if (r == 0 && high > low + 1)
 		r = sys_close_range(low + 1, high - 1);
 	return r == 0 ? sys_close_range(high + 1, ~0U) : r;
+}
+
+/* Closes all but `n` of them, which ascend; -EBADF among them counts for nothing. */
+static inline void sys_close_all_but_these(const int *fds, size_t n)
+{
+	unsigned int first = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (fds[i] < 0)
+			continue;
+		if ((unsigned int)fds[i] > first)
+			(void)sys_close_range(first, (unsigned int)fds[i] - 1);
+		first = (unsigned int)fds[i] + 1;
+	}
+	(void)sys_close_range(first, ~0U);
 }
 
 /* openat2(2), 5.6 */
@@ -240,6 +261,13 @@ static inline int sys_sigprocmask_set(uint64_t mask)
 static inline int sys_waitid(idtype_t type, id_t id, siginfo_t *ret, int options)
 {
 	return (int)sys_result(syscall(SYS_waitid, type, id, ret, options, NULL));
+}
+
+/* glibc's has no fifth argument: what the process, and those that it has waited for, have used. */
+static inline int sys_waitid_usage(idtype_t type, id_t id, siginfo_t *ret, int options,
+				   struct rusage *ret_usage)
+{
+	return (int)sys_result(syscall(SYS_waitid, type, id, ret, options, ret_usage));
 }
 
 static inline int sys_prctl(int option, unsigned long arg2, unsigned long arg3)

@@ -20,7 +20,7 @@ static void assert_refused(const struct tree *tree, const char *path, int error)
 	struct bytes bytes = BYTES_INIT;
 	struct cj_error err = CJ_ERROR_INIT;
 
-	assert_int_equal(container_file_read(tree->fd, path, LIMIT, &bytes, &err), error);
+	assert_int_equal(container_file_read(tree->fd, path, LIMIT, 0, &bytes, &err), error);
 	assert_null(bytes.data);
 	assert_int_equal(err.code, -error);
 	assert_names(&err, path);
@@ -31,7 +31,7 @@ static void assert_reads(const struct tree *tree, const char *path, const char *
 	_cleanup_(bytes_done) struct bytes bytes = BYTES_INIT;
 	struct cj_error err = CJ_ERROR_INIT;
 
-	if (container_file_read(tree->fd, path, LIMIT, &bytes, &err) < 0)
+	if (container_file_read(tree->fd, path, LIMIT, 0, &bytes, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(bytes.size, strlen(want));
 	assert_string_equal(bytes.data, want);
@@ -50,7 +50,7 @@ static void a_file_comes_whole(void **state)
 	assert_reads(tree, "etc/passwd", "root:x:0:0:::\n");
 	assert_reads(tree, "/etc/passwd", "root:x:0:0:::\n");
 	assert_reads(tree, "empty", "");
-	assert_int_equal(container_file_read(tree->fd, "nuls", LIMIT, &bytes, NULL), 0);
+	assert_int_equal(container_file_read(tree->fd, "nuls", LIMIT, 0, &bytes, NULL), 0);
 	assert_int_equal(bytes.size, 4);
 	assert_memory_equal(bytes.data, nuls, 5);
 }

@@ -159,6 +159,51 @@ static void an_own_cgroup_has_the_limits_of_its_version(void **state)
 	cj_plan_free(plan);
 }
 
+static void a_tree_has_a_cgroup_below_the_one_that_is_joined(void **state)
+{
+	struct cj_plan *plan = make_plan(facts_of_container(), OPTIONS(.tree = true));
+
+	(void)state;
+	assert_int_equal(plan->n_cgroups, 3);
+	assert_false(plan->cgroups[0].tree || plan->cgroups[1].tree);
+	assert_true(plan->cgroups[2].tree);
+	assert_string_equal(plan->cgroups[2].directory, "/cg/unified/x");
+	cj_plan_free(plan);
+	/* Ours are kept: below ours. */
+	plan = make_plan(facts_of_container(), OPTIONS(.tree = true, .cgroup = "keep"));
+	assert_int_equal(plan->n_cgroups, 1);
+	assert_true(plan->cgroups[0].tree && plan->cgroups[0].unified);
+	assert_string_equal(plan->cgroups[0].directory, "/cg/unified");
+	cj_plan_free(plan);
+	/* A fresh one is its command's alone. */
+	plan = make_plan(facts_of_container(), OPTIONS(.tree = true, .cgroup = "own"));
+	for (size_t i = 0; i < plan->n_cgroups; i++)
+		assert_false(plan->cgroups[i].tree);
+	cj_plan_free(plan);
+}
+
+static void without_v2_the_freezer_has_the_tree(void **state)
+{
+	struct facts facts = facts_of_container();
+	struct cj_plan *plan;
+
+	(void)state;
+	cgroup_list_done(&facts.target.cgroups);
+	cgroup_mounts_done(&facts.mounts);
+	assert_int_equal(cgroup_list_parse("3:freezer:/x\n2:memory:/x\n", &facts.target.cgroups),
+			 0);
+	assert_int_equal(cgroup_mounts_parse("1 0 0:1 / /cg/memory rw - cgroup c rw,memory\n"
+					     "2 0 0:2 / /cg/freezer rw - cgroup c rw,freezer\n",
+					     &facts.mounts),
+			 0);
+	plan = make_plan(facts, OPTIONS(.tree = true));
+	assert_int_equal(plan->n_cgroups, 2);
+	assert_true(plan->cgroups[0].tree && !plan->cgroups[0].unified);
+	assert_string_equal(plan->cgroups[0].directory, "/cg/freezer/x");
+	assert_false(plan->cgroups[1].tree);
+	cj_plan_free(plan);
+}
+
 static void a_bad_text_of_a_cgroup_option_names_itself(void **state)
 {
 	(void)state;
@@ -201,6 +246,8 @@ int main(void)
 		cmocka_unit_test(a_cgroup_out_of_reach_is_an_error_unless_it_is_only_tried),
 		cmocka_unit_test(a_paused_target_is_refused),
 		cmocka_unit_test(an_own_cgroup_has_the_limits_of_its_version),
+		cmocka_unit_test(a_tree_has_a_cgroup_below_the_one_that_is_joined),
+		cmocka_unit_test(without_v2_the_freezer_has_the_tree),
 		cmocka_unit_test(a_bad_text_of_a_cgroup_option_names_itself),
 		cmocka_unit_test(what_is_skipped_is_not_done_and_says_so),
 	};

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who lives in a command's cgroups, killing them, removing them. Nothing here allocates: a watchdog calls
+ * it, which may have been made from a caller with threads.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/format.h"
+#include "base/io.h"
+#include "lib/own_cgroup.h"
+#include "sys/cgroup_below.h"
+#include "sys/proc.h"
+#include "sys/syscalls.h"
+
+enum { REMOVE_MS = 500, KILL_MS = 1000, FREEZE_MS = 100 };
+
+/* One of theirs: our own, or one that was made below it. */
+static bool is_name_at(const char *at, size_t length)
+{
+	return at[-1] == '/' && (at[length] == '\n' || at[length] == '/' || !at[length]);
+}
+
+/*
+ * "…/NAME" in a line of /proc/PID/cgroup. The name holds our handle: nobody else's is the same. How long the
+ * lines are is up to whoever makes cgroups below: read piece by piece, the last bytes of one once more
+ * before the next.
+ */
+static bool is_in(pid_t pid, const char *name)
+{
+	_cleanup_fd_ int proc = -EBADF, fd = -EBADF;
+	size_t length = strlen(name), kept = 0;
+	char text[2048];
+	ssize_t n;
+
+	if (proc_open(pid, &proc, NULL) < 0)
+		return false;
+	fd = openat(proc, "cgroup", O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && (n = io_read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
+		size_t size = kept + (size_t)n;
+
+		text[size] = '\0';
+		for (const char *at = text; (at = strstr(at, name)); at += length)
+			if (at > text && is_name_at(at, length) && at[length])
+				return true;
+		kept = size < length + 2 ? size : length + 2;
+		memmove(text, text + size - kept, kept);
+	}
+	return false;
+}
+
+/* Opened first and then looked at once more: so it's one that is in there, whoever had the number. */
+static void kill_if_in(const struct own_cgroup *own, pid_t pid)
+{
+	_cleanup_fd_ int pidfd = sys_pidfd_open(pid, 0);
+
+	if (pidfd >= 0 && is_in(pid, own->name))
+		(void)sys_pidfd_send_signal(pidfd, SIGKILL);
+}
+
+static int open_file(const struct own_cgroup *own, const char *file, int flags)
+{
+	char path[128];
+	int fd;
+
+	(void)format_safe(path, sizeof(path), "%s/%s", own->name, file);
+	fd = openat(own->base, path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+struct killing {
+	const struct own_cgroup *own;
+	int count;
+};
+
+/* Kills who is listed there, and counts them. */
+static int kill_listed(int dir, void *data)
+{
+	_cleanup_fd_ int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	struct killing *killing = data;
+	char buf[2048];
+	pid_t pid = 0;
+	ssize_t n;
+
+	while (fd >= 0 && (n = io_read(fd, buf, sizeof(buf))) > 0)
+		for (ssize_t i = 0; i < n; i++) {
+			if (buf[i] >= '0' && buf[i] <= '9') {
+				pid = pid * 10 + (buf[i] - '0');
+				continue;
+			}
+			if (pid > 0)
+				kill_if_in(killing->own, pid);
+			killing->count += pid > 0;
+			pid = 0;
+		}
+	return 0;
+}
+
+static int kill_all_listed(const struct own_cgroup *own)
+{
+	struct killing killing = {.own = own};
+
+	(void)cgroup_visit_below(own->base, own->name, kill_listed, &killing);
+	return killing.count;
+}
+
+static bool write_file(const struct own_cgroup *own, const char *file, const char *text)
+{
+	char path[128];
+
+	(void)format_safe(path, sizeof(path), "%s/%s", own->name, file);
+	return proc_write(own->base, path, text) == 0;
+}
+
+static bool is_frozen(const struct own_cgroup *own)
+{
+	char path[128], text[16];
+
+	(void)format_safe(path, sizeof(path), "%s/freezer.state", own->name);
+	return proc_read_small(own->base, path, text, sizeof(text)) > 0 &&
+	       strncmp(text, "FROZEN", 6) == 0;
+}
+
+/*
+ * Frozen they can't fork. In v1 one that sits in an uninterruptible call won't freeze, and doesn't fork
+ * either. freezer(7), cgroup-v1/freezer-subsystem; cgroup.freeze has been there since 5.2
+ */
+static void freeze(const struct own_cgroup *own)
+{
+	if (!own->tree) /* whose limits are ours to set: nobody is born there any more */
+		(void)write_file(own, "pids.max", "0");
+	if (!own->freezes) {
+		(void)write_file(own, "cgroup.freeze", "1");
+		return;
+	}
+	if (!write_file(own, "freezer.state", "FROZEN"))
+		return;
+	for (int i = 0; i < FREEZE_MS && !is_frozen(own); i++)
+		(void)poll(NULL, 0, 1);
+}
+
+/* In v1 SIGKILL takes effect then. Those below may have been frozen by who lives there. */
+static int thaw(int dir, void *data)
+{
+	const struct own_cgroup *own = data;
+
+	(void)proc_write(dir, own->freezes ? "freezer.state" : "cgroup.freeze",
+			 own->freezes ? "THAWED" : "0");
+	return 0;
+}
+
+/* Those that fork meanwhile, where there is nothing to freeze them by, are found in the next round. */
+static void kill_each(struct own_cgroup *own)
+{
+	int64_t end = clock_ms() + KILL_MS;
+
+	for (int i = 0; clock_ms() < end; i++) {
+		int n;
+
+		freeze(own);
+		n = kill_all_listed(own);
+		(void)cgroup_visit_below(own->base, own->name, thaw, own);
+		if (n == 0)
+			break;
+		(void)poll(NULL, 0, i > 2); /* to be gone */
+	}
+}
+
+/* Those first in which nobody forks meanwhile: mostly they leave nobody to the others. */
+void own_cgroups_kill(struct own_cgroups *own)
+{
+	own->killed = true;
+	for (int tree = 1; tree >= 0; tree--)
+		for (size_t i = 0; i < own->n; i++) {
+			struct own_cgroup *one = &own->list[i];
+
+			if (one->name && one->freezes == (tree == 1) &&
+			    !write_file(one, "cgroup.kill", "1"))
+				kill_each(one);
+		}
+}
+
+/* v1 has a list, in which who ended and wasn't waited for is missing. */
+static int has_processes(int dir, void *data)
+{
+	char text[64];
+	ssize_t n = proc_read_small(dir, "cgroup.procs", text, sizeof(text));
+
+	(void)data;
+	return n == -ENODEV || n == -ENOENT ? 0 : n == -EFBIG ? 1 : n < 0 ? (int)n : n > 0;
+}
+
+/* v2 tells by itself, with those below it. */
+static int is_populated(int base, const char *name)
+{
+	char path[160], text[256];
+	ssize_t n;
+	int r;
+
+	(void)format_safe(path, sizeof(path), "%s/cgroup.events", name);
+	n = proc_read_small(base, path, text, sizeof(text));
+	if (n >= 0)
+		return strstr(text, "populated 1") != NULL;
+	r = n == -ENODEV ? 0 : cgroup_visit_below(base, name, has_processes, NULL);
+	return r == -ENOENT || r == -ENODEV ? 0 : r;
+}
+
+int own_cgroups_populated(const struct own_cgroups *own)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < own->n && r == 0; i++)
+		if (own->list[i].name)
+			r = is_populated(own->list[i].base, own->list[i].name);
+	return r;
+}
+
+int own_cgroups_open_events(const struct own_cgroups *own)
+{
+	for (size_t i = 0; i < own->n; i++) {
+		int fd = own->list[i].name ? open_file(&own->list[i], "cgroup.events", O_RDONLY)
+					   : -1;
+
+		if (fd >= 0)
+			return fd;
+	}
+	return -ENOTSUP;
+}
+
+/* What was made below it goes with it, unless somebody lives there. */
+int own_cgroup_remove(int base, const char *name)
+{
+	int r;
+
+	if (unlinkat(base, name, AT_REMOVEDIR) == 0) /* the common case */
+		return 0;
+	r = is_populated(base, name);
+	return r == 0 ? cgroup_remove_below(base, name) : r < 0 ? r : -EBUSY;
+}
+
+/*
+ * A process that was waited for can still count for a moment (its css is released later), so EBUSY
+ * isn't yet the answer that somebody lives in there.
+ */
+static void remove_one(struct own_cgroups *all, const struct own_cgroup *own)
+{
+	int64_t end = clock_ms() + REMOVE_MS;
+
+	while (own->name && own_cgroup_remove(own->base, own->name) == -EBUSY) {
+		bool lives = is_populated(own->base, own->name) != 0;
+
+		if (lives && !all->killed)
+			return; /* survivors stay, and it with them */
+		if (clock_ms() > end)
+			break;
+		if (lives) /* came after the rest was killed */
+			own_cgroups_kill(all);
+		(void)poll(NULL, 0, 1);
+	}
+	if (own->base_path)
+		(void)rmdir(
+			own->base_path); /* ENOTEMPTY or EBUSY: other commands have theirs in it */
+}
+
+void own_cgroups_remove(struct own_cgroups *own)
+{
+	for (size_t i = 0; i < own->n; i++)
+		if (own->list[i].base >= 0)
+			remove_one(own, &own->list[i]);
+}
+
+void own_cgroups_done(struct own_cgroups *own)
+{
+	own_cgroups_remove(own);
+	for (size_t i = 0; i < own->n; i++) {
+		close_fd(&own->list[i].base);
+		free(own->list[i].name);
+		free(own->list[i].base_path);
+	}
+	free(own->list);
+	*own = (struct own_cgroups)OWN_CGROUPS_INIT;
+}

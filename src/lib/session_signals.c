@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/session_signals.h"
+
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "lib/recording.h"
+#include "sys/session.h"
+#include "sys/syscalls.h"
+
+enum { HANDLER_MS = 100, LOOK_MS = 2, ROUNDS = 64 };
+
+/* What the kernel also sends by itself, about us. signal(7) */
+static const uint64_t about_us = SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGPIPE) | SIGNAL_BIT(SIGSEGV) |
+				 SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGFPE) |
+				 SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGABRT) | SIGNAL_BIT(SIGSYS);
+
+static const uint64_t stopping = SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU);
+
+bool signal_is_to_be_sent_on(const struct signalfd_siginfo *info)
+{
+	if (info->ssi_signo < 1 || info->ssi_signo > SIGNALS)
+		return false;
+	if (!(about_us & SIGNAL_BIT(info->ssi_signo)))
+		return true;
+	/* SIGPIPE is "sent" by who writes to nobody: kernel/signal.c, SEND_SIG_NOINFO */
+	return (info->ssi_code == SI_USER || info->ssi_code == SI_QUEUE ||
+		info->ssi_code == SI_TKILL) &&
+	       !(info->ssi_signo == SIGPIPE && info->ssi_pid == (uint32_t)getpid());
+}
+
+bool session_carry_size(const struct session *session)
+{
+	const struct cj_session_options *options = session->options;
+	struct winsize size, now;
+
+	if (options->pty < 0 || ioctl(options->terminal, TIOCGWINSZ, &size) < 0)
+		return false;
+	if (ioctl(options->pty, TIOCGWINSZ, &now) == 0 && now.ws_row == size.ws_row &&
+	    now.ws_col == size.ws_col && now.ws_xpixel == size.ws_xpixel &&
+	    now.ws_ypixel == size.ws_ypixel)
+		return false;
+	recording_resize(recording_of(options), size.ws_col, size.ws_row);
+	return ioctl(options->pty, TIOCSWINSZ, &size) == 0; /* which sends SIGWINCH inside */
+}
+
+/*
+ * To the group that the keys of the pty go to, as the kernel does it at ctrl-C. The number of a group is its first
+ * process's, and can have become somebody else's by the time that we use it: only the command's can't,
+ * since nobody has waited for it, and a leader of a session can't leave its group. setpgid(2)
+ */
+static bool signal_foreground(struct session *session, int sig)
+{
+	struct cj_child *child = session->child;
+	int pty = session->options->pty;
+	pid_t group = 0;
+
+	if (ioctl(pty, TIOCGPGRP, &group) < 0 || group <= 0)
+		return false; /* it isn't a terminal of theirs any more, or whose it is can't be seen from here */
+	if ((sig == SIGINT || sig == SIGQUIT) && ioctl(pty, TIOCSIG, sig) == 0)
+		return true;
+	if (group == child->pid && !child->inherited)
+		return kill(-group, sig) == 0;
+	child_read_start(child);
+	return session_signal_group(&(struct session_leader){child->pid, child->start}, group,
+				    sig) > 0;
+}
+
+void session_send(struct session *session, int sig)
+{
+	if (session->tree_waits)
+		child_signal_session(session->child, sig);
+	else
+		(void)cj_child_signal(session->child, sig); /* ended: no matter */
+}
+
+static void send_on(struct session *session, int sig)
+{
+	bool foreground = !session->tree_waits && session->options->pty >= 0 &&
+			  signal_foreground(session, sig);
+
+	/* A hang-up is about the whole session, and so its leader hears of it, too. tty_ioctl(4) */
+	if (!foreground || sig == SIGHUP)
+		session_send(session, sig);
+	/* A command that has stopped itself: as the kernel does for orphaned groups. */
+	if (sig == SIGHUP)
+		session_send(session, SIGCONT);
+}
+
+static bool ends(int sig)
+{
+	return SIGNALS_TO_END & SIGNAL_BIT(sig);
+}
+
+/* We go on. Who stopped us by SIGSTOP has left the terminal in a mode of its own. */
+static bool is_continued(struct session *session)
+{
+	bool by_us = session->continued;
+
+	session->continued = false;
+	session_tell(session, CJ_SESSION_CONTINUED);
+	(void)session_carry_size(session);
+	return by_us;
+}
+
+void session_take_signal(struct session *session, int sig)
+{
+	if (stopping & SIGNAL_BIT(sig) && session_is_listened_to(session)) {
+		session->suspend_by = sig;
+		return;
+	}
+	if (sig == SIGWINCH && session_carry_size(session))
+		return;
+	if (sig == SIGCONT && is_continued(session))
+		return;
+	if (session->ended && !session->tree_waits) {
+		session->give_up |= ends(sig);
+		return;
+	}
+	session->told_to_end |= ends(sig);
+	send_on(session, sig);
+}
+
+/*
+ * A group without a parent in its session, as the command's is, isn't stopped by SIGTSTP, if it doesn't do that
+ * itself: so its handler, if there is one, gets some time, and SIGSTOP does the rest. setpgid(2), "orphaned"
+ */
+static int stop_command(struct session *session, int sig, struct cj_error *err)
+{
+	struct session_leader leader;
+	int64_t end = clock_ms() + HANDLER_MS;
+	int r = 0;
+
+	child_read_start(session->child);
+	leader = (struct session_leader){session->child->pid, session->child->start};
+	session_send(session, sig);
+	if (!session->ended && session_leader_handles(&leader, sig))
+		while (r >= 0 && !session->ended && !session_leader_is_stopped(&leader) &&
+		       clock_ms() < end)
+			r = session_wait_once(session, LOOK_MS, err);
+	session_stop(&leader);
+	/* What it wrote before. */
+	for (int i = 0; i < ROUNDS && r >= 0; i++) {
+		r = session_wait_once(session, 0, err);
+		if (r == 0)
+			break;
+	}
+	return r < 0 ? r : 0;
+}
+
+int session_suspend(struct session *session, struct cj_error *err)
+{
+	int sig = session->suspend_by, r = 0;
+	bool stops_command = session->options->pty < 0 && (!session->ended || session->tree_waits);
+
+	session->suspend_by = 0;
+	if (sig == 0)
+		return 0;
+	if (stops_command)
+		r = stop_command(session, sig, err);
+	session->suspend_by = 0; /* more of them came meanwhile: we are about to stop */
+	if (r == 0)
+		session_tell(session, CJ_SESSION_STOP);
+	if (stops_command) {
+		child_signal_session(session->child, SIGCONT);
+		session->continued = true;
+	}
+	return r;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a signal that reaches a supervisor means to the command: sent on, to it or to who has its terminal;
+ * job control; the size of a window.
+ * Not here: waiting for them (session.c).
+ */
+#pragma once
+
+#include <sys/signalfd.h>
+
+#include "lib/session_state.h"
+
+/* False: it tells of a fault of ours, of a child of ours, or of our own writing to nobody. */
+bool signal_is_to_be_sent_on(const struct signalfd_siginfo *info);
+
+/* One that came. It only notes those that stop: session_suspend() does that. */
+void session_take_signal(struct session *session, int sig);
+
+/* To the command itself; when it has ended to those of its session that are waited for. */
+void session_send(struct session *session, int sig);
+
+/* The size of the caller's window becomes the pty's. False: it has that size already, or there is none. */
+bool session_carry_size(const struct session *session);
+
+/*
+ * Job control: stops the command (not with a pty: there that's keys), then the caller, who returns when it's continued; then
+ * the command goes on. Output is passed on meanwhile, as long as we run ourselves.
+ */
+int session_suspend(struct session *session, struct cj_error *err);
