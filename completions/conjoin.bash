@@ -5,19 +5,23 @@
 # tools/check-options compares the options with those of the program.
 
 _conjoin_exec_flags='--privileged --clear-env --interactive --tty --no-tty --no-stdin --dry-run
-	--rootfs --detach
+	--rootfs --detach --kill-tree --wait-all --record-input --notify
 	--json --verbose --debug --help'
 _conjoin_exec_values='--namespace --container --engine-socket --engine-timeout
 	--namespaces --cgroup --memory --cpus --pids-limit --root --workdir --user
 	--cap-add --cap-drop --no-new-privs --seccomp --bundle --label --skip --env --env-file
 	--rlimit --oom-score-adj --nice --scheduler --ioprio --affinity --umask --personality
-	--timer-slack --core-filter --log --pid-file --timeout --grace'
+	--timer-slack --core-filter --detach-keys --log --pid-file
+	--preserve-fds --status-fd --exit-as --timeout --grace
+	--signal --record'
 _conjoin_debug_flags='--writable --as-target --expose-host --clear-env --interactive --tty --no-tty
-	--no-stdin --dry-run --detach --json --verbose --debug --help'
+	--no-stdin --dry-run --detach --kill-tree --wait-all --record-input --notify --json --verbose
+	--debug --help'
 _conjoin_debug_values='--namespace --container --engine-socket --engine-timeout
 	--view --bring --bring-dir --namespaces --cgroup --memory --cpus --pids-limit
-	--workdir --user --cap-drop --cap-add --env --env-file --rlimit --nice --log --pid-file
-	--timeout --grace'
+	--workdir --user --cap-drop --cap-add --env --env-file --rlimit --nice --detach-keys --log --pid-file
+	--preserve-fds --status-fd --exit-as
+	--timeout --grace --signal --record'
 _conjoin_parts='cgroups rlimits oom-score-adj core-filter scheduler nice ioprio affinity label
 	namespaces root cwd umask personality timer-slack keyring capabilities groups ids seccomp
 	no-new-privs environment'
@@ -82,7 +86,8 @@ _conjoin_value() {
 	--rlimit) _conjoin_words 'as= core= cpu= data= fsize= locks= memlock= msgqueue= nice=
 		nofile= nproc= rss= rtprio= rttime= sigpending= stack=' "$2" ;;
 	--env | -e) mapfile -t COMPREPLY < <(compgen -v -- "$2") ;;
-	--env-file | --bundle | --log | --pid-file) _conjoin_files -f "$2" ;;
+	--exit-as) _conjoin_words 'code signal' "$2" ;;
+	--env-file | --bundle | --log | --pid-file | --record) _conjoin_files -f "$2" ;;
 	--workdir | -w | --root) ;; # the container's directories
 	*) ;;
 	esac

@@ -5,8 +5,8 @@
 # Options of exec and debug that take a value in a word of its own: their values are no TARGET.
 set -g __conjoin_values namespaces cgroup memory cpus pids-limit root workdir user cap-add cap-drop \
     no-new-privs seccomp bundle label skip env env-file rlimit oom-score-adj nice scheduler ioprio \
-    affinity umask personality timer-slack core-filter log pid-file \
-    timeout grace view bring bring-dir namespace container engine-socket engine-timeout
+    affinity umask personality timer-slack core-filter detach-keys log pid-file preserve-fds status-fd exit-as \
+    timeout grace signal record view bring bring-dir namespace container engine-socket engine-timeout
 
 # Prints TARGET and all that follows it, of what is typed of `conjoin exec` or `conjoin debug`.
 function __conjoin_operands
@@ -121,10 +121,20 @@ complete -c conjoin -n __conjoin_before_target -s D -l debug -d 'the same as --v
 complete -c conjoin -n __conjoin_before_target -s h -l help -d 'help'
 complete -c conjoin -n '__conjoin_before_target_of exec' -s r -l rootfs -d 'look for the command where it is in the container'
 complete -c conjoin -n __conjoin_before_target -s d -l detach -d 'print the handle, and end'
-complete -c conjoin -n __conjoin_before_target -r -F -l log -d 'with --detach: where output goes'
-complete -c conjoin -n __conjoin_before_target -r -F -l pid-file -d 'with --detach: where the PID is written'
+complete -c conjoin -n __conjoin_before_target -x -l detach-keys -d 'keys that leave the pty'
+complete -c conjoin -n __conjoin_before_target -r -F -l log -d 'when detached: where output goes'
+complete -c conjoin -n __conjoin_before_target -r -F -l pid-file -d 'where the PID is written'
+complete -c conjoin -n __conjoin_before_target -x -l preserve-fds -d 'hand over 3 to N+2'
+complete -c conjoin -n __conjoin_before_target -x -l status-fd -d 'JSON lines for programs'
+complete -c conjoin -n __conjoin_before_target -x -l exit-as -a 'code signal' -d 'what a signal that ended the command becomes'
 complete -c conjoin -n __conjoin_before_target -x -l timeout -d 'end it after so long'
 complete -c conjoin -n __conjoin_before_target -x -l grace -d 'with --timeout: SIGKILL so long after that'
+complete -c conjoin -n __conjoin_before_target -x -l signal -a '(kill -l | string split " ")' -d 'with --timeout: in place of SIGTERM'
+complete -c conjoin -n __conjoin_before_target -l kill-tree -d 'when the command has ended, kill what it has left running'
+complete -c conjoin -n __conjoin_before_target -l wait-all -d 'wait for all that the command has started'
+complete -c conjoin -n __conjoin_before_target -r -F -l record -d 'with a pty: record what is shown'
+complete -c conjoin -n __conjoin_before_target -l record-input -d 'with --record: what is typed as well'
+complete -c conjoin -n __conjoin_before_target -l notify -d 'pass on what the command tells the service manager'
 
 complete -c conjoin -n '__conjoin_before_target_of debug' -x -l view -a 'host target' -d 'what the command sees as files'
 complete -c conjoin -n '__conjoin_before_target_of debug' -r -F -l bring -a '(__fish_complete_command)' -d 'with --view target: a program of the host'

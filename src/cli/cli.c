@@ -51,7 +51,9 @@ int cli_error(const struct cli *cli, const struct cj_error *err)
 		(void)text_escape(hint, sizeof(hint), err->hint);
 		(void)fprintf(stderr, "hint: %s\n", hint);
 	}
-	return err->status == 126 || err->status == 127 ? err->status : cli->failure;
+	/* 124: of --timeout; 126, 127: the command can't be executed, or isn't there */
+	return err->status == 124 || err->status == 126 || err->status == 127 ? err->status
+									      : cli->failure;
 }
 
 int cli_usage(const struct cli *cli, const char *format, ...)

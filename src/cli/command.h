@@ -5,9 +5,11 @@
  */
 #pragma once
 
-#include "cli/detach.h"
+#include "cli/detach_keys.h"
 #include "cli/engines.h"
 #include "cli/options.h"
+#include "cli/record.h"
+#include "cli/status.h"
 #include "cli/terminal.h"
 
 struct command {
@@ -18,7 +20,14 @@ struct command {
 	struct terminal_request terminal;
 	struct detach_request detach;
 	bool detached;
-	const char *timeout, *grace;	   /* as written; NULL: none */
+	const char *detach_keys; /* as written; NULL: none */
+	struct detach_keys keys;
+	const char *timeout, *grace, *signal; /* as written; NULL: none */
+	bool kill_tree, wait_all;
+	const char *status_fd, *preserve_fds, *exit_as;
+	unsigned int preserved; /* what they come to */
+	bool exits_as_signal;
+	struct status status;
 	struct cj_session_options session; /* what they come to */
 	bool dry_run, json, verbose, debug;
 	/* Makes the plan; `data` is its own. */
@@ -26,9 +35,16 @@ struct command {
 		    struct cj_error *err);
 	void *data;
 	bool own_cgroup; /* what no --cgroup means */
+	struct record record;
+	bool notifies;		  /* --notify */
+	struct cj_notify *notify; /* NULL: there's nobody to tell */
 };
 
-#define COMMAND_INIT {.exec = CJ_EXEC_OPTIONS_INIT, .session = CJ_SESSION_OPTIONS_INIT}
+#define COMMAND_INIT                                                                               \
+	{                                                                                          \
+		.exec = CJ_EXEC_OPTIONS_INIT, .session = CJ_SESSION_OPTIONS_INIT,                  \
+		.status = STATUS_INIT, .record = RECORD_INIT                                       \
+	}
 
 void command_done(struct command *command);
 

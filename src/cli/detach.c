@@ -19,8 +19,6 @@
 #include "base/io.h"
 #include "base/parse.h"
 
-enum { NAMES_TRIED = 100 };
-
 /* By which a person, a service manager or a terminal says "stop that". */
 static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
@@ -41,36 +39,6 @@ static int open_log(const char *path, struct cj_error *err)
 	return fd;
 }
 
-static int open_pid_dir(const char *path, const char **ret_name, struct cj_error *err)
-{
-	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path))
-					 : strdup(".");
-	struct stat st;
-	int fd;
-
-	*ret_name = slash ? slash + 1 : path;
-	if (!dir)
-		return cj_fail(err, ENOMEM, "write PID file %s", path);
-	if (!(*ret_name)[0])
-		return cj_fail(err, EISDIR, "write PID file \"%s\"", path);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* What is there is replaced: a device or a link isn't meant for that. */
-	if (fd >= 0 && fstatat(fd, *ret_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    !S_ISREG(st.st_mode)) {
-		close_fd(&fd);
-		return cj_fail(err, S_ISDIR(st.st_mode) ? EISDIR : EINVAL,
-			       "write PID file %s, which is no regular file", path);
-	}
-	if (fd < 0 || faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0) {
-		int code = errno;
-
-		close_fd(&fd);
-		return cj_fail(err, code, "write PID file %s", path);
-	}
-	return fd;
-}
-
 int detach_open(struct detach *detach, struct cj_error *err)
 {
 	const struct detach_request *request = detach->request;
@@ -80,70 +48,32 @@ int detach_open(struct detach *detach, struct cj_error *err)
 		if (detach->log < 0)
 			return detach->log;
 	}
-	if (request->pid_file) {
-		detach->pid_dir = open_pid_dir(request->pid_file, &detach->pid_name, err);
-		if (detach->pid_dir < 0)
-			return detach->pid_dir;
-	}
-	return 0;
+	return pid_file_open(request->pid_file, &detach->pid, err);
 }
 
 void detach_done(struct detach *detach)
 {
 	close_fd(&detach->log);
-	close_fd(&detach->pid_dir);
-}
-
-/* Makes a file beside the one that is meant, which becomes that one when it's whole. rename(2) */
-static int make_beside(int dir, char *ret, size_t size)
-{
-	for (int i = 0; i < NAMES_TRIED; i++) {
-		int fd;
-
-		(void)snprintf(ret, size, ".conjoin-pid.%d.%d", getpid(), i);
-		fd = openat(dir, ret, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-		if (fd >= 0 || errno != EEXIST)
-			return fd < 0 ? -errno : fd;
-	}
-	return -EEXIST;
-}
-
-static int write_pid_file(const struct detach *detach, pid_t pid, struct cj_error *err)
-{
-	char beside[NAME_MAX + 1], text[16];
-	int fd, r;
-
-	if (detach->pid_dir < 0)
-		return 0;
-	fd = make_beside(detach->pid_dir, beside, sizeof(beside));
-	if (fd < 0)
-		return cj_fail(err, -fd, "write PID file %s", detach->request->pid_file);
-	r = io_write_all(fd, text, (size_t)snprintf(text, sizeof(text), "%d\n", pid));
-	close_fd(&fd);
-	if (r == 0 && renameat(detach->pid_dir, beside, detach->pid_dir, detach->pid_name) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)unlinkat(detach->pid_dir, beside, 0);
-	return r < 0 ? cj_fail(err, -r, "write PID file %s", detach->request->pid_file) : 0;
+	pid_file_done(&detach->pid);
 }
 
 /* Says who it is. Whoever called us doesn't know of it otherwise: then it mustn't run. */
-static int announce(const struct detach *detach, const struct cj_child *child, struct cj_error *err)
+static int announce(struct detach *detach, const struct cj_child *child, struct cj_error *err)
 {
 	char handle[48], text[sizeof(handle) + 16];
 	int r = cj_child_handle(child, handle, sizeof(handle));
 
 	if (r < 0)
 		return cj_fail(err, -r, "name the command's process");
-	r = write_pid_file(detach, cj_child_pid(child), err);
+	r = pid_file_write(&detach->pid, cj_child_pid(child), err);
 	if (r < 0)
 		return r;
 	/* At once, and not left to a buffer that would be written although this has failed. */
 	r = io_write_all(1, text,
 			 (size_t)snprintf(text, sizeof(text), "%s %d\n", handle,
 					  cj_child_pid_inside(child)));
-	if (r < 0 && detach->pid_dir >= 0)
-		(void)unlinkat(detach->pid_dir, detach->pid_name, 0);
+	if (r < 0)
+		pid_file_remove(&detach->pid);
 	return r < 0 ? cj_fail(err, -r, "write to stdout") : 0;
 }
 
@@ -157,7 +87,7 @@ static int open_signals(const sigset_t *set, struct cj_error *err)
 	return fd < 0 ? cj_fail(err, errno, "make a signalfd") : fd;
 }
 
-static int start(struct cli *cli, const struct detach *detach, int signals, struct cj_plan *plan,
+static int start(struct cli *cli, struct detach *detach, int signals, struct cj_plan *plan,
 		 struct cj_child **ret, struct cj_error *err)
 {
 	struct cj_launch_options launch = CJ_LAUNCH_OPTIONS_INIT;
@@ -169,6 +99,7 @@ static int start(struct cli *cli, const struct detach *detach, int signals, stru
 	launch.stdio[0] = -1;
 	launch.stdio[1] = launch.stdio[2] = detach->log;
 	launch.signals = signals;
+	launch.preserve_fds = detach->request->preserve_fds;
 	launch.detach = !detach->request->stays;
 	r = cj_launch(plan, &launch, ret, err);
 	if (r < 0)
@@ -199,7 +130,7 @@ static void close_inherited(void)
 }
 
 /* From here on nobody waits for us: we hold nothing of whoever called us. */
-static void let_go_of_caller(struct detach *detach)
+void detach_let_go(struct detach *detach)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -235,7 +166,7 @@ static int stay(struct cli *cli, struct detach *detach, struct cj_plan *plan, pi
 		close_fd(&session.signals);
 		return r;
 	}
-	let_go_of_caller(detach);
+	detach_let_go(detach);
 	(void)io_write_all(ready, "", 1); /* it may have been killed: the command has been told */
 	close_fd(&ready);
 	(void)cj_session_run(child, &session, &end, NULL); /* nobody listens to how it ended */

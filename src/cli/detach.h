@@ -17,31 +17,35 @@
 #include <signal.h>
 
 #include "cli/cli.h"
+#include "cli/pid_file.h"
 
 struct detach_request {
-	const char *log;      /* NULL: /dev/null */
-	const char *pid_file; /* NULL: none */
-	bool stays;	      /* the command has a cgroup of its own */
-	sigset_t forwarded;   /* signals that the one that stays passes on */
+	const char *log;	   /* NULL: /dev/null */
+	const char *pid_file;	   /* NULL: none */
+	unsigned int preserve_fds; /* as cj_launch_options has it */
+	bool stays;		   /* the command has a cgroup of its own */
+	sigset_t forwarded;	   /* signals that the one that stays passes on */
 };
 
 /* What is opened beforehand. */
 struct detach {
 	const struct detach_request *request;
 	int log;
-	int pid_dir;	      /* where the PID file lies */
-	const char *pid_name; /* and its name there */
+	struct pid_file pid;
 };
 
 #define DETACH_INIT(the_request)                                                                   \
 	{                                                                                          \
-		.request = (the_request), .log = -1, .pid_dir = -1                                 \
+		.request = (the_request), .log = -1, .pid = PID_FILE_INIT                          \
 	}
 
 /* Opens the files: before anything else, so that nothing has run when they can't be. */
 int detach_open(struct detach *detach, struct cj_error *err);
 
 void detach_done(struct detach *detach);
+
+/* For one that stays: it holds nothing of whoever called us from here on. */
+void detach_let_go(struct detach *detach);
 
 /*
  * Starts the command and says who it is; returns when it runs. After a failure nothing runs. In the

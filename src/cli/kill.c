@@ -2,19 +2,13 @@
  *
  * conjoin kill: signals to detached commands, by handle and so never to somebody else.
  */
-#include <ctype.h>
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/cleanup.h"
-#include "base/parse.h"
 #include "cli/cli.h"
 #include "cli/engines.h"
-
-enum { PLAIN_SIGNALS = 31 };
+#include "cli/signals.h"
 
 struct arguments {
 	const char *signal;
@@ -39,56 +33,6 @@ static const char usage[] =
 	"  conjoin kill -s HUP 4711:8193\n"
 	"\n"
 	"Options:";
-
-/* Other names that kill(1) knows. signal(7) */
-static const struct {
-	const char *name;
-	int number;
-} synonyms[] = {{"CLD", SIGCHLD}, {"IOT", SIGABRT}, {"POLL", SIGIO}, {"UNUSED", SIGSYS}};
-
-/* "RTMIN+3", "RTMAX-2", from `base` on. -1: it isn't that. */
-static int parse_realtime(const char *text, const char *name, int base, char sign)
-{
-	size_t length = strlen(name);
-	int offset;
-
-	if (strncasecmp(text, name, length) != 0)
-		return -1;
-	if (!text[length])
-		return base;
-	if (text[length] != sign ||
-	    parse_int(text + length + 1, 0, SIGRTMAX - SIGRTMIN, &offset) < 0)
-		return -1;
-	return sign == '+' ? base + offset : base - offset;
-}
-
-static int parse_signal(const char *text)
-{
-	int number;
-
-	if (isdigit((unsigned char)text[0]))
-		return parse_int(text, 0, SIGRTMAX, &number) < 0 ? -1 : number;
-	if (strncasecmp(text, "SIG", 3) == 0)
-		text += 3;
-	for (int i = 1; i <= PLAIN_SIGNALS; i++)
-		if (sigabbrev_np(i) && strcasecmp(text, sigabbrev_np(i)) == 0)
-			return i;
-	for (size_t i = 0; i < ELEMENTS(synonyms); i++)
-		if (strcasecmp(text, synonyms[i].name) == 0)
-			return synonyms[i].number;
-	number = parse_realtime(text, "RTMIN", SIGRTMIN, '+');
-	return number < 0 ? parse_realtime(text, "RTMAX", SIGRTMAX, '-') : number;
-}
-
-static int list_signals(const struct cli *cli)
-{
-	for (int i = 1; i <= PLAIN_SIGNALS; i++)
-		if (sigabbrev_np(i))
-			(void)printf("%2d %s\n", i, sigabbrev_np(i));
-	for (int i = SIGRTMIN; i <= SIGRTMAX; i++)
-		(void)printf("%2d RTMIN+%d\n", i, i - SIGRTMIN);
-	return cli_finish(cli, 0);
-}
 
 static int send_to(struct cli *cli, const struct cj_engine_options *engines, const char *name,
 		   int number)
@@ -117,8 +61,8 @@ int cmd_kill(struct cli *cli, int argc, char **argv)
 	if (first < 0)
 		return first == -2 ? cli_finish(cli, 0) : cli->usage;
 	if (arguments.list)
-		return first < argc ? cli_usage(cli, "--list takes no HANDLE") : list_signals(cli);
-	number = parse_signal(arguments.signal);
+		return first < argc ? cli_usage(cli, "--list takes no HANDLE") : signals_list(cli);
+	number = signal_parse(arguments.signal);
 	if (number < 0)
 		return cli_usage(cli, "signal \"%s\" is unknown (see --list)", arguments.signal);
 	if (first == argc)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -59,9 +60,12 @@ static int open_pty(const struct terminal_request *request, struct cj_plan *plan
 	if (session->terminal >= 0)
 		(void)ioctl(session->terminal, TIOCGWINSZ, &size); /* else 0: left alone */
 	r = cj_pty_open(plan, size.ws_row, size.ws_col, &terminal->master, &terminal->slave, err);
-	if (r == 0 && !request->no_stdin)
+	if (r > 0 && launch->log_level >= CJ_LOG_STEP)
+		launch->log(launch->log_data, CJ_LOG_STEP,
+			    "the target has no devpts: the pty is one of the host's");
+	if (r >= 0 && !request->no_stdin)
 		r = add_relay(session, 0, terminal->master, 0, err);
-	if (r == 0)
+	if (r >= 0)
 		r = add_relay(session, terminal->master, 1, 1, err);
 	session->pty = take_fd(&terminal->master);
 	launch->terminal = terminal->slave;
@@ -110,6 +114,11 @@ int terminal_open(const struct terminal_request *request, bool pty, struct cj_pl
 		   : open_pipes(request, launch, session, ret, err);
 }
 
+int terminal_guarded(bool pty)
+{
+	return pty && isatty(0) && in_foreground(0) ? 0 : -1;
+}
+
 static void close_ends(struct terminal *terminal)
 {
 	close_fd(&terminal->slave);
@@ -117,25 +126,68 @@ static void close_ends(struct terminal *terminal)
 		close_fd(&terminal->pipes[i]);
 }
 
-void terminal_started(struct terminal *terminal)
+static bool is_raw(void)
+{
+	struct termios now;
+
+	return tcgetattr(0, &now) == 0 && !(now.c_lflag & (tcflag_t)(ICANON | ECHO | ISIG)) &&
+	       !(now.c_oflag & (tcflag_t)OPOST);
+}
+
+static void make_raw(struct terminal *terminal, int when)
 {
 	struct termios raw;
 
-	close_ends(terminal);
-	if (!terminal->pty || !isatty(0) || !in_foreground(0) ||
-	    tcgetattr(0, &terminal->before) < 0)
+	/* Whoever stopped us may have left it raw: then it's known what was before. */
+	if (!(terminal->raw && is_raw()) && tcgetattr(0, &terminal->before) < 0)
 		return;
 	raw = terminal->before;
 	cfmakeraw(&raw);
-	terminal->raw = tcsetattr(0, TCSADRAIN, &raw) == 0;
+	terminal_guard_crash(&terminal->before);
+	if (tcsetattr(0, when, &raw) == 0)
+		terminal->raw = true;
+	else
+		terminal_unguard_crash();
+}
+
+void terminal_started(struct terminal *terminal)
+{
+	close_ends(terminal);
+	if (terminal_guarded(terminal->pty) >= 0)
+		make_raw(terminal, TCSADRAIN);
+}
+
+void terminal_leave(struct terminal *terminal)
+{
+	terminal_unguard_crash();
+	if (terminal->raw && is_raw()) /* not waiting for who doesn't read */
+		(void)tcsetattr(0, TCSANOW, &terminal->before);
+}
+
+void terminal_return(struct terminal *terminal)
+{
+	sigset_t set, before;
+
+	if (!terminal->raw)
+		return;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTTOU);
+	(void)sigprocmask(SIG_UNBLOCK, &set, &before);
+	(void)tcsetpgrp(0, getpgrp()); /* no change in the foreground; else SIGTTOU. tcsetpgrp(3) */
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	terminal_continue(terminal);
+}
+
+void terminal_continue(struct terminal *terminal)
+{
+	if (terminal_guarded(terminal->pty) >= 0)
+		make_raw(terminal, TCSANOW);
 }
 
 void terminal_done(struct terminal *terminal)
 {
 	close_ends(terminal);
 	close_fd(&terminal->master);
-	if (terminal->raw)
-		(void)tcsetattr(0, TCSANOW,
-				&terminal->before); /* not waiting for who doesn't read */
+	terminal_leave(terminal);
 	terminal->raw = false;
 }

@@ -21,7 +21,7 @@ struct terminal {
 	bool pty;
 	int master, slave;
 	int pipes[3]; /* the command's ends of relays; -EBADF */
-	bool raw;     /* the mode was changed */
+	bool raw;     /* the mode was changed, but for the time that we are stopped */
 	struct termios before;
 };
 
@@ -38,8 +38,22 @@ int terminal_open(const struct terminal_request *request, bool pty, struct cj_pl
 		  struct cj_launch_options *launch, struct cj_session_options *session,
 		  struct terminal *ret, struct cj_error *err);
 
+/* The terminal whose mode will be changed for a pty; -1: none. */
+int terminal_guarded(bool pty);
+
 /* The command runs: closes its ends here, and sets raw mode for a pty. */
 void terminal_started(struct terminal *terminal);
 
-/* Back to the mode of before. */
+/* Back to the mode of before, if it's still the one that we gave it: then it's ours to change. */
+void terminal_leave(struct terminal *terminal);
+/* Raw again: waits until we are in the foreground, as the kernel has it, stopped. */
+void terminal_return(struct terminal *terminal);
+/* Raw again, if we are in the foreground. */
+void terminal_continue(struct terminal *terminal);
+
+/* Back to the mode of before, and closes what is left. */
 void terminal_done(struct terminal *terminal);
+
+/* From now on our own crash gives the terminal on 0 this mode; not any more. terminal_crash.c */
+void terminal_guard_crash(const struct termios *before);
+void terminal_unguard_crash(void);
