@@ -24,7 +24,7 @@ help:
 	@echo 'make               build the program and the library'
 	@echo 'make demo          run a command in a throw-away container and show what happens'
 	@echo 'make test          every test (STAGES="gcc integration" for some)'
-	@echo 'make bench         compare with nsenter, crun, runc; what names cost (ROUNDS=$(ROUNDS))'
+	@echo 'make bench         compare with nsenter, crun, runc; what names cost; throughput (ROUNDS=$(ROUNDS))'
 	@echo 'make check         static analysis'
 	@echo 'make format        bring the C files into shape'
 	@echo 'make fuzz          the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each'
@@ -43,9 +43,10 @@ test:
 
 bench: build
 	@$(DEPS) bench
-	@$(NINJA) tests/bench/floor tests/bench/drive
+	@$(NINJA) tests/bench/floor tests/bench/drive tests/bench/pty-relay
 	@tests/bench/run $(BUILD) --rounds $(ROUNDS) --json $(BUILD)/bench.json
 	@tests/bench/lookup.py $(BUILD) --rounds $(ROUNDS) --json $(BUILD)/bench-lookup.json
+	@tests/bench/pty.py $(BUILD) --json $(BUILD)/bench-pty.json
 
 check:
 	@$(DEPS) build test check
@@ -64,7 +65,7 @@ fuzz:
 
 test-kernels: build
 	@$(DEPS) test kernels
-	@$(NINJA) tests/lib/sandbox
+	@$(NINJA) tests/lib/sandbox tests/lib/brood
 	@tests/kernels/run $(BUILD)
 
 install: build

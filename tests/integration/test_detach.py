@@ -301,7 +301,7 @@ def test_what_cant_be_said_doesnt_run(box, conjoin, scratch, options, subreaper)
 
 def test_options_that_dont_go_together_are_usage(box, conjoin):
     for options in (["-d", "-t"], ["-d", "-i"], ["-d", "-it"], ["--log", "/dev/null"],
-                    ["--pid-file", "x"], ["-d", "--json"]):
+                    ["-d", "--json"]):
         assert_failed(conjoin.exec(box, "true", options=options), OURS, hint="exec --help")
     plan = conjoin.exec(box, "true", options=["-d", "--dry-run", "--log", "/nope/log"])
     assert plan.returncode == 0 and "execute" in plan.stdout

@@ -16,11 +16,9 @@ from lib.sandbox import Sandbox
 
 DEADLINE = 15
 ENDLESS = "echo ready; while :; do sleep 0.01; done"
-FORWARDED = [
-    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
-    signal.SIGWINCH, signal.SIGALRM, signal.SIGVTALRM, signal.SIGIO, signal.SIGPWR, signal.SIGURG,
-    signal.SIGRTMIN, signal.SIGRTMIN + 1, signal.SIGRTMAX - 1, signal.SIGRTMAX,
-]
+STOPPING = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
+# 32 and 33 are the C library's own
+ALL = sorted(set(range(1, signal.SIGRTMAX + 1)) - {signal.SIGKILL, signal.SIGSTOP, 32, 33})
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +31,9 @@ def box(sandbox_program, rootfs):
 class Running:
     """A command that has said "ready"."""
 
-    def __init__(self, conjoin, box, script, options=()):
+    def __init__(self, conjoin, box, script, options=(), **more):
         self.process = conjoin.popen("exec", *options, box.pid, "sh", "-c", script,
-                                     stdout=subprocess.PIPE)
+                                     stdout=subprocess.PIPE, **more)
         self.supervisor = self.process.pid
         assert self.line() == "ready"
 
@@ -57,11 +55,17 @@ class Running:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+        if self.process.stdin:
+            self.process.stdin.close()
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return f.read().split()
 
 
 def only_child(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-        found = [child for child in f.read().split() if not is_watchdog(child)]
+    found = [child for child in children(pid) if not is_watchdog(child)]
     return int(found[0]) if len(found) == 1 else None
 
 
@@ -69,8 +73,8 @@ def only_child(pid):
 def start(conjoin, box):
     made = []
 
-    def run(script, options=()):
-        made.append(Running(conjoin, box, script, options))
+    def run(script, options=(), **more):
+        made.append(Running(conjoin, box, script, options, **more))
         return made[-1]
 
     yield run
@@ -78,15 +82,57 @@ def start(conjoin, box):
         one.close()
 
 
-@pytest.mark.parametrize("number", FORWARDED)
-def test_a_signal_that_we_get_reaches_the_command(start, number):
-    running = start(
-        f"trap 'echo caught; exit 33' {int(number)}; echo ready; while :; do sleep 0.01; done"
-    )
-    running.command()
+def lasts(running):
+    """It's then that SIGCHLD is listened to: every start raises it."""
+    wait_for(lambda: len(children(running.supervisor)) == 2, what="the watchdog")
+
+
+# with a pty those that stop are about us: test_job_control.py
+@pytest.mark.parametrize("number, options", [(number, []) for number in ALL] + [
+    (number, ["-t"]) for number in ALL if number not in STOPPING])
+def test_a_signal_that_we_get_reaches_the_command(start, number, options):
+    running = start(f"trap 'echo caught; exit 33' {int(number)}; echo ready; "
+                    "while :; do read x; done", options, stdin=subprocess.PIPE)
+    lasts(running)
     running.send(number)
+    if number in STOPPING:
+        wait_for(lambda: proc.stat_fields(running.supervisor)[0] == "T")
+        running.send(signal.SIGCONT)
     assert running.line() == "caught"
     assert running.wait() == 33
+
+
+def test_the_end_of_our_own_children_is_nothing_to_the_command(start):
+    running = start("trap 'echo caught' CHLD PIPE; echo ready; read x; exit 34",
+                    stdin=subprocess.PIPE)
+    lasts(running)
+    watchdog = [pid for pid in children(running.supervisor) if is_watchdog(pid)]
+    os.kill(int(watchdog[0]), signal.SIGKILL)
+    running.process.stdin.write(b"x\n")
+    running.process.stdin.flush()
+    assert running.wait() == 34
+    assert running.process.stdout.read() == b""
+
+
+JOB = """set -m; {before} sh -c 'trap "echo job; exit 35" INT QUIT USR1 TERM HUP RTMIN;
+echo ready; while :; do read x; done'; echo ended $?; exit 36"""
+
+
+@pytest.mark.parametrize("before", ["", ": |", "sh -c 'exec sleep 1000' |"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGTERM,
+                                    signal.SIGRTMIN])
+def test_with_a_pty_it_reaches_who_is_in_the_foreground(start, number, before):
+    """The whole group, also when its leader has ended and nobody has its number."""
+    script = JOB.replace("{before}", before).replace("RTMIN", str(int(signal.SIGRTMIN)))
+    if before:
+        script = script.replace("while :; do read x", "while :; do read x </dev/tty")
+    running = start(f"trap 'echo shell' USR1 TERM; {script}", ["-t"], stdin=subprocess.PIPE)
+    lasts(running)
+    running.send(number)
+    assert running.line() == "job"
+    while (line := running.line()) != "ended 35":
+        assert "sleep" in before and not line.startswith("ended")  # how that one ended
+    assert running.wait() == 36
 
 
 def test_a_signal_that_comes_as_soon_as_the_command_runs_reaches_it(conjoin, box):

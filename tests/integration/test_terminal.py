@@ -2,24 +2,18 @@
 """No terminal of the caller's gets into a container: ptys, relays, modes. Each test has a host
 terminal of its own, whose other side it holds. Not here: pipes and files (test_stdio.py)."""
 
-import fcntl
 import os
-import select
 import signal
-import struct
 import subprocess
 import termios
-import time
 
 import pytest
 
-from lib import proc
+from lib import proc, trace
 from lib.failure import assert_failed
 from lib.poll import wait_for
 from lib.sandbox import Sandbox
-
-DEADLINE = 15
-TTY, PIPE, NULL = "tty", "pipe", "null"
+from lib.terminal import DEADLINE, NULL, PIPE, TTY, Terminal, command_of
 
 
 @pytest.fixture(scope="module")
@@ -29,93 +23,11 @@ def box(sandbox_program, rootfs):
     box.stop()
 
 
-class Terminal:
-    """A terminal, and conjoin run on it as a shell would: in a session of its own, the foreground
-    group (unless `background`). `fds` says what each of 0 to 2 is."""
-
-    def __init__(self, conjoin, size=(24, 80)):
-        self.conjoin, self.running, self.seen = conjoin, None, b""
-        self.master, self.slave = os.openpty()
-        self.resize(*size)
-
-    def resize(self, rows, columns):
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def start(self, *args, fds=(TTY, TTY, TTY), background=False, env=None):
-        def lead():
-            os.setsid()
-            fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
-
-        command = [self.conjoin.path, "exec", *map(str, args)]
-        if background:
-            command = ["/bin/sh", "-c", 'set -m; "$@" & wait $!', "sh", *command]
-        kinds = {TTY: self.slave, PIPE: subprocess.PIPE, NULL: subprocess.DEVNULL}
-        stdio = dict(zip(("stdin", "stdout", "stderr"), (kinds[fd] for fd in fds)))
-        self.running = subprocess.Popen(
-            command, preexec_fn=lead, pass_fds=[self.slave], env=env or dict(os.environ), **stdio,
-        )
-
-    def read_until(self, text):
-        """What the terminal shows, until it holds `text`."""
-        end = time.monotonic() + DEADLINE
-        while text not in self.seen:
-            left = end - time.monotonic()
-            readable = left > 0 and select.select([self.master], [], [], left)[0]
-            assert readable, f"waited in vain for {text}: {self.seen}"
-            self.seen += os.read(self.master, 65536)
-        found, _, self.seen = self.seen.partition(text)
-        return found + text
-
-    def type(self, data):
-        os.write(self.master, data)
-
-    def wait(self):
-        """The exit status. Goes on reading: a terminal that nobody reads is full some day."""
-        def ended():
-            if select.select([self.master], [], [], 0)[0]:
-                self.seen += os.read(self.master, 65536)
-            return self.running.poll() is not None
-
-        wait_for(ended, DEADLINE, "end of conjoin")
-        while select.select([self.master], [], [], 0)[0]:
-            self.seen += os.read(self.master, 65536)
-        return self.running.returncode
-
-    def mode(self):
-        return termios.tcgetattr(self.slave)
-
-    def device(self):
-        return os.fstat(self.slave).st_rdev
-
-    def close(self):
-        if self.running:
-            self.running.kill()
-            self.running.wait()
-            for pipe in (self.running.stdin, self.running.stdout, self.running.stderr):
-                if pipe:
-                    pipe.close()
-        os.close(self.master)
-        os.close(self.slave)
-
-
 @pytest.fixture
 def terminal(conjoin):
     one = Terminal(conjoin)
     yield one
     one.close()
-
-
-def command_of(supervisor):
-    def find():
-        with open(f"/proc/{supervisor}/task/{supervisor}/children", encoding="ascii") as f:
-            for pid in f.read().split():
-                try:
-                    if os.readlink(f"/proc/{pid}/exe").endswith("/busybox"):
-                        return int(pid)
-                except OSError:
-                    pass
-        return None
-    return wait_for(find, DEADLINE, "the command")
 
 
 def test_a_pty_is_made_when_stdin_and_stdout_are_terminals(terminal, box):
@@ -402,3 +314,120 @@ def test_assert_failed_is_told_on_a_terminal_in_one_line(terminal, box):
     terminal.running.stderr = error
     assert_failed(terminal.running, 127, "execute nope")
     terminal.running.stderr = None
+
+
+def test_a_hundred_sizes_are_followed(terminal, box):
+    terminal.start(box.pid, "sh", "-c", "stty -echo; echo ready; while :; do read x; stty size; done")
+    terminal.read_until(b"ready")
+    terminal.wait_raw()
+    for n in range(1, 101):
+        terminal.resize(20 + n, 300 - n)
+        # a change takes its way: asked until it's there
+        wait_for(lambda n=n: said_size(terminal) == b"%d %d" % (20 + n, 300 - n))
+
+
+def said_size(terminal):
+    terminal.type(b"\r")
+    return terminal.read_until(b"\r\n").strip()
+
+
+def test_a_size_that_changes_during_the_start_isnt_missed(terminal, box):
+    for n in range(20):
+        terminal.resize(20, 80)
+        terminal.start(box.pid, "sh", "-c", "echo ready; while ! [ \"$(stty size)\" = \"33 99\" ]; "
+                       "do sleep 0.01; done; exit 3")
+        wait_for(lambda: b"conjoin" in proc.read(terminal.running.pid, "comm"))
+        for _ in range(n * 20):
+            terminal.running.poll()
+        terminal.resize(33, 99)
+        assert terminal.wait() == 3
+
+
+def test_killed_we_leave_the_mode_of_before(terminal, box):
+    before = terminal.mode()
+    terminal.start(box.pid, "sh", "-c", "echo ready; exec sleep 1000")
+    terminal.read_until(b"ready")
+    terminal.wait_raw()
+    terminal.running.kill()
+    wait_for(lambda: terminal.mode() == before)
+
+
+FAULTS = [signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS]
+
+
+@pytest.mark.parametrize("number", FAULTS)
+def test_a_fault_of_our_own_leaves_the_mode_of_before(terminal, box, number):
+    """A debugger makes it one: nobody else may say that the kernel has sent a signal."""
+    before = terminal.mode()
+    terminal.start(box.pid, "sh", "-c", "echo ready; exec sleep 1000")
+    terminal.read_until(b"ready")
+    terminal.wait_raw()
+    pid = terminal.running.pid
+    watchdog = wait_for(lambda: watchdog_of(pid))
+    os.kill(watchdog, signal.SIGSTOP)  # it isn't to be the one who does it
+    try:
+        trace.make_fault(pid, number)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -number
+        terminal.running.returncode = -number
+        assert terminal.mode() == before
+    finally:
+        os.kill(watchdog, signal.SIGCONT)
+
+
+def watchdog_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        for child in f.read().split():
+            if proc.read(child, "comm") == b"conjoin-watch\n":
+                return int(child)
+    return None
+
+
+@pytest.mark.parametrize("number", [*FAULTS, signal.SIGABRT, signal.SIGUSR1])
+def test_in_raw_mode_too_what_is_sent_is_for_the_command(terminal, box, number):
+    terminal.start(box.pid, "sh", "-c", f"trap 'echo caught' {int(number)}; echo ready; "
+                   "while :; do read x; done")
+    terminal.read_until(b"ready")
+    terminal.wait_raw()
+    for _ in range(3):
+        terminal.running.send_signal(number)
+        terminal.read_until(b"caught")
+
+
+def test_a_pty_of_the_hosts_is_told_when_asked(conjoin, box):
+    note = "the target has no devpts: the pty is one of the host's"
+    assert note not in conjoin.exec(box, "true", options=["-t", "-v"]).stderr
+    assert conjoin.exec(box, "umount", "/dev/pts", options=["--privileged"]).returncode == 0
+    try:
+        assert note in conjoin.exec(box, "true", options=["-t", "-v"]).stderr
+        assert conjoin.exec(box, "true", options=["-t"]).stderr == ""
+    finally:
+        conjoin.exec(
+            box, "mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666,mode=0620", "devpts",
+            "/dev/pts", options=["--privileged"])
+
+
+def test_input_of_a_file_is_typed_and_its_end_is_the_end(conjoin, box, tmp_path):
+    (tmp_path / "in").write_bytes(b"one\ntwo\n")
+    with open(tmp_path / "in", "rb") as given:
+        done = conjoin.exec(box, "sh", "-c", "stty -echo; cat; exit 5", options=["-t"], stdin=given)
+    assert done.returncode == 5 and done.stdout.replace("one\ntwo\n", "", 1) in (
+        "one\ntwo\n", "")
+
+
+def test_output_to_a_file_is_as_a_terminal_has_it(terminal, box, tmp_path):
+    """Keys are read raw meanwhile: stdin is a terminal."""
+    with open(tmp_path / "out", "wb") as out:
+        terminal.start("-t", box.pid, "sh", "-c", "read x; echo got $x; exit 6", fds=(TTY, out, TTY))
+        terminal.wait_raw()
+        terminal.type(b"word\r")
+        assert terminal.wait() == 6
+    assert (tmp_path / "out").read_bytes() == b"word\r\ngot word\r\n"
+
+
+def test_a_pty_with_both_closed_reads_nothing_and_shows_nothing(conjoin, box):
+    script = '"$@" <&- >&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", conjoin.path, "exec", "-t", str(box.pid), "sh", "-c",
+         "test -t 0 && test -t 1 && ! read x && echo lost; exit $((20 + $?))"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=DEADLINE, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (20, b"", b"")

@@ -12,7 +12,8 @@ import packages
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MKROOTFS = os.path.join(HERE, "../lib/mkrootfs.sh")
-SCRIPTS = ("init", "guest.sh", "checks.sh", "checks-cgroup.sh", "checks-see.sh", "checks-debug.sh")
+SCRIPTS = ("init", "guest.sh", "checks.sh", "checks-cgroup.sh", "checks-see.sh", "checks-debug.sh",
+           "checks-tree.sh")
 PT_INTERP = 3
 
 
@@ -56,11 +57,12 @@ def make(build, cache):
     subprocess.run([MKROOTFS, os.path.join(root, "rootfs")], check=True)
     with open(os.path.join(root, "rootfs/etc/forbidden"), "w", encoding="utf-8") as f:
         f.write("a file that the AppArmor profile keeps\n")
-    for name, path in (("conjoin", "src/cli/conjoin"), ("sandbox", "tests/lib/sandbox")):
+    for name, path in (("bin/conjoin", "src/cli/conjoin"), ("bin/sandbox", "tests/lib/sandbox"),
+                       ("rootfs/bin/brood", "tests/lib/brood")):
         program = os.path.join(build, path)
         if needs_libraries(program):
             raise SystemExit(f"{program}: linked dynamically; a guest needs the static program")
-        install(program, root, f"bin/{name}")
+        install(program, root, name)
     for name in SCRIPTS:
         install(os.path.join(HERE, name), root, name)
     add_policy(root, cache)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""A debugger's hand: what only the kernel can do to a process otherwise."""
+
+import ctypes
+import os
+import signal
+import struct
+
+ATTACH, DETACH, GETSIGINFO, SETSIGINFO = 16, 17, 0x4202, 0x4203
+CONT = 7
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+
+def ptrace(request, pid, address=None, data=None):
+    if libc.ptrace(request, pid, address, data) < 0:
+        raise OSError(ctypes.get_errno(), f"ptrace {request:#x}")
+
+
+def wait_stop(pid):
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSTOPPED(status), status
+    return os.WSTOPSIG(status)
+
+
+def make_fault(pid, number):
+    """A signal to our child, which comes as if it were told of a fault of its own."""
+    ptrace(ATTACH, pid)
+    assert wait_stop(pid) == signal.SIGSTOP
+    os.kill(pid, number)
+    ptrace(CONT, pid)
+    assert wait_stop(pid) == number
+    info = ctypes.create_string_buffer(128)
+    ptrace(GETSIGINFO, pid, None, ctypes.addressof(info))
+    struct.pack_into("i", info, 8, 1)  # si_code: the first of its kind, of the kernel's
+    ptrace(SETSIGINFO, pid, None, ctypes.addressof(info))
+    ptrace(DETACH, pid, None, number)
