@@ -10,6 +10,7 @@
 #include <conjoin/child.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "lib/plan.h"
 #include "sys/pty.h"
 
@@ -22,6 +23,15 @@ static int give_to_command(const struct cj_plan *plan, int slave)
 	    !idmap_to_outside(&plan->facts.target.uid_map, plan->uid[1], &uid))
 		return -EINVAL;
 	return fchown(slave, uid, (gid_t)-1) < 0 ? -errno : 0;
+}
+
+enum { OPEN_MS = 2000 };
+
+static int time_for(const struct cj_plan *plan)
+{
+	int64_t left = plan->facts.deadline ? plan->facts.deadline - clock_ms() : OPEN_MS;
+
+	return left < 0 ? 0 : left < OPEN_MS ? (int)left : OPEN_MS;
 }
 
 static bool in_target_view(const struct cj_plan *plan)
@@ -39,7 +49,10 @@ int cj_pty_open(struct cj_plan *plan, unsigned short rows, unsigned short column
 	int r = -ENOENT;
 
 	if (inside)
-		r = pty_open_beneath(plan->facts.root_fd, "dev/pts/ptmx", &master, &slave);
+		r = pty_open_beneath(plan->facts.root_fd, "dev/pts/ptmx", time_for(plan), &master,
+				     &slave);
+	if (r == -ETIMEDOUT)
+		return cj_fail(err, ETIMEDOUT, "open a pty in the target's devpts");
 	found = r == 0;
 	if (r < 0) /* a container without devpts, or a fake one */
 		r = pty_open_own(&master, &slave);

@@ -324,6 +324,14 @@ def test_accounts_that_never_answer_hold_nobody_up(conjoin, hung, scratch, how, 
 
 
 @pytest.mark.parametrize("how", HOW)
+def test_a_devpts_that_never_answers_holds_nobody_up(conjoin, hung, scratch, how):
+    target = hung("/dev", how)
+    status, said, took = timed(conjoin, scratch, "exec", "-t", "--timeout", "1", target.pid, "true")
+    assert status == 124 and "devpts" in said, said
+    assert 1 <= took < ENOUGH
+
+
+@pytest.mark.parametrize("how", HOW)
 def test_a_command_that_waits_for_such_a_file_is_left_behind_at_most(conjoin, hung, scratch, how):
     target = hung(f"{scratch}/place", how)
     status, said, took = timed(conjoin, scratch, "exec", "-w", "/", "--timeout", "0.5", "--grace",
