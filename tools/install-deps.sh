@@ -13,7 +13,8 @@ packages_of() {
 	demo) echo busybox-static ;;
 	test) echo clang clang-format g++ libcmocka-dev valgrind libc6-dbg \
 		python3-pytest python3-pexpect python3-grpcio busybox-static runc crun graphviz libcap2-bin \
-		procps iproute2 strace tcpdump bpftrace gdb lsof linux-perf asciinema ;;
+		procps iproute2 strace tcpdump bpftrace gdb lsof linux-perf asciinema \
+		vim-tiny less tmux screen sudo ;;
 	bench) echo busybox-static runc crun strace docker.io containerd iptables podman conmon \
 		catatonit containernetworking-plugins python3-grpcio python3-pytest ;;
 	kernels) echo busybox-static cpio qemu-system-x86 xz-utils ;;
