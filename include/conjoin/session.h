@@ -24,8 +24,14 @@ extern "C" {
 struct cj_relay {
 	int from;
 	int to;
-	int output; /* comes from the command: what is there when the command ends is still passed on */
+	/*
+	 * Not 0: comes from the command, and what is there when the command ends is still passed on. What
+	 * can't be written ends the relay, and the command hears of it; or, CJ_RELAY_LOSSY, is thrown away.
+	 */
+	int output;
 };
+
+enum { CJ_RELAY_LOSSY = 2 };
 
 enum { CJ_RELAYS_MAX = 3 };
 

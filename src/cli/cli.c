@@ -2,11 +2,15 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/escape.h"
+
+enum { PATIENCE_MS = 200 };
 
 static void print_where(const struct cli *cli)
 {
@@ -74,11 +78,24 @@ int cli_usage(const struct cli *cli, const char *format, ...)
 	return cli->usage;
 }
 
+/*
+ * The command may fill what is on 2, and nobody read it. Who waits for that hears of no signal and of no time that is up.
+ * A pipe that is ready takes a line without waiting.
+ */
+static bool can_be_told(void)
+{
+	struct pollfd out = {.fd = 2, .events = POLLOUT};
+
+	return poll(&out, 1, PATIENCE_MS) != 0;
+}
+
 void cli_log(void *data, enum cj_log_level level, const char *text)
 {
 	const struct cli *cli = data;
-	char safe[4096];
+	char safe[2048];
 
+	if (!can_be_told())
+		return;
 	(void)text_escape(safe, sizeof(safe), text);
 	print_where(cli);
 	(void)fprintf(stderr, "%s%s\n", level == CJ_LOG_WARNING ? "warning: " : "", safe);

@@ -57,7 +57,8 @@ static int relay_to_log(const struct detach *detach, struct cj_session_options *
 
 	if (from < 0 || to < 0)
 		return -errno;
-	session->relays[0] = (struct cj_relay){take_fd(&from), to, 1};
+	session->relays[0] = (struct cj_relay){
+		take_fd(&from), to, CJ_RELAY_LOSSY}; /* a full disk is no reason to end it */
 	return 0;
 }
 

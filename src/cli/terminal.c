@@ -154,7 +154,7 @@ void terminal_started(struct terminal *terminal)
 {
 	close_ends(terminal);
 	if (terminal_guarded(terminal->pty) >= 0)
-		make_raw(terminal, TCSADRAIN);
+		make_raw(terminal, TCSANOW); /* not waiting for who doesn't read */
 }
 
 void terminal_leave(struct terminal *terminal)

@@ -14,7 +14,7 @@
 #include "sys/cgroup.h"
 
 /* The kernel ends a container's first process after all the others. */
-enum { TARGET_MS = 200 };
+enum { TARGET_MS = 200, DYING_MS = 1000 };
 
 void ending_init(struct ending *ending, const struct cj_plan *plan, const struct own_cgroups *own)
 {
@@ -152,6 +152,7 @@ void ending_begin(struct ending *ending)
 		return;
 	open_memory(ending, &fresh);
 	ending->kills = fresh ? 0 : count_kills(ending);
+	ending->since = clock_ms();
 	if (directory)
 		ending->pauses = cgroup_open_file(directory, "cgroup.events");
 }
@@ -198,6 +199,9 @@ enum cj_ending ending_judge(struct ending *ending, const struct cj_exit *end)
 		perhaps = !fresh && count_kills(ending) > 0;
 	}
 	oom = ending_oom(ending);
+	/* One that was killed right before we looked takes a while to be gone. */
+	perhaps |= !oom && ending->kills > 0 && ending->since &&
+		   clock_ms() - ending->since < DYING_MS;
 	target.fd = ending->plan->target->ref.fd;
 	if (poll(&target, 1, TARGET_MS) == 1)
 		return oom ? CJ_ENDING_TARGET_MEMORY : CJ_ENDING_TARGET;

@@ -15,6 +15,7 @@ struct ending {
 	const struct own_cgroups *own; /* the child's */
 	int memory;		       /* where its memory cgroup counts; -EBADF: not open */
 	int64_t kills;		       /* what that said in the beginning; negative: nothing */
+	int64_t since;		       /* clock_ms(): when that was; 0: early enough */
 	int pauses; /* v2: ready for POLLPRI when that may have changed; -EBADF */
 };
 

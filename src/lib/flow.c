@@ -176,7 +176,9 @@ static void write_some(struct flow *flow)
 
 	if (n == -EAGAIN)
 		return;
-	if (n < 0) { /* nobody reads any more: our writer should know */
+	if (n < 0 && flow->relay.output == CJ_RELAY_LOSSY) {
+		n = (ssize_t)(flow->end - flow->start); /* lost, and the command goes on */
+	} else if (n < 0) { /* nobody reads any more: our writer should know */
 		flow->write_error = (int)-n;
 		flow_close(flow);
 		return;

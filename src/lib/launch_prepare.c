@@ -100,7 +100,7 @@ static int check_detach(const struct starting *s, struct cj_error *err)
 	if (s->options->terminal >= 0)
 		return cj_fail(err, EINVAL, "detach a command that has a terminal");
 	for (size_t i = 0; i < s->plan->n_cgroups; i++)
-		if (s->plan->cgroups[i].own)
+		if (s->plan->cgroups[i].own || s->plan->cgroups[i].tree)
 			return cj_fail(err, EINVAL,
 				       "detach a command whose own cgroup somebody has to remove");
 	return 0;

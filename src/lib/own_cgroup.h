@@ -57,9 +57,6 @@ void own_cgroups_kill(struct own_cgroups *own);
 /* Does anybody live in them? 1, 0; -errno: it can't be told. A zombie doesn't. */
 int own_cgroups_populated(const struct own_cgroups *own);
 
-/* A cgroup.events to poll for POLLPRI when that may have changed, the caller's; -ENOTSUP: v1 has none. */
-int own_cgroups_open_events(const struct own_cgroups *own);
-
 /* Removes them like own_cgroups_done(), and frees nothing: a watchdog may call it. */
 void own_cgroups_remove(struct own_cgroups *own);
 

@@ -64,16 +64,6 @@ static void kill_if_in(const struct own_cgroup *own, pid_t pid)
 		(void)sys_pidfd_send_signal(pidfd, SIGKILL);
 }
 
-static int open_file(const struct own_cgroup *own, const char *file, int flags)
-{
-	char path[128];
-	int fd;
-
-	(void)format_safe(path, sizeof(path), "%s/%s", own->name, file);
-	fd = openat(own->base, path, flags | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 struct killing {
 	const struct own_cgroup *own;
 	int count;
@@ -219,18 +209,6 @@ int own_cgroups_populated(const struct own_cgroups *own)
 		if (own->list[i].name)
 			r = is_populated(own->list[i].base, own->list[i].name);
 	return r;
-}
-
-int own_cgroups_open_events(const struct own_cgroups *own)
-{
-	for (size_t i = 0; i < own->n; i++) {
-		int fd = own->list[i].name ? open_file(&own->list[i], "cgroup.events", O_RDONLY)
-					   : -1;
-
-		if (fd >= 0)
-			return fd;
-	}
-	return -ENOTSUP;
 }
 
 /* What was made below it goes with it, unless somebody lives there. */

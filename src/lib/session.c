@@ -21,7 +21,7 @@ enum {
 	NOTIFY_FD = FDS - 1,
 	PAUSE_FD = FDS - 2,
 	AGAIN_MS = 100,
-	AGAIN_TRIES = 20,
+	KEPT_MS = 2000,
 	TREE_MS = 50,
 	GIVE_UP_MS = 500,
 	FLUSH_MS = 200
@@ -75,6 +75,16 @@ static void take_write_error(struct session *session, struct flow *flow)
 		hang_up(session);
 }
 
+static bool may_time_out(const struct cj_session_options *options)
+{
+	return SESSION_HAS(options, timed_out) && options->timeout > 0;
+}
+
+static bool has_timed_out(const struct cj_session_options *options)
+{
+	return may_time_out(options) && options->timed_out;
+}
+
 /* Has the command ended? What a tracer inside keeps from us is asked for again, for two seconds. */
 static int look_at_child(struct session *session, struct cj_error *err)
 {
@@ -83,8 +93,14 @@ static int look_at_child(struct session *session, struct cj_error *err)
 	if (r < 0)
 		return r;
 	session->ended = r == 1;
-	session->kept_from_us = r == 1 ? 0 : session->kept_from_us + 1;
-	if (session->kept_from_us > AGAIN_TRIES)
+	if (!session->ended && !session->kept_from_us)
+		session->kept_until = clock_ms() + KEPT_MS;
+	session->kept_from_us = !session->ended;
+	if (session->ended || clock_ms() < session->kept_until)
+		return 0;
+	if (has_timed_out(session->options))
+		session->given_up = true; /* its time was up, however it ended */
+	else
 		return cj_fail(
 			err, EBUSY,
 			"wait for the command, which has ended: a process that traces it keeps "
@@ -98,13 +114,18 @@ static int look_at_child(struct session *session, struct cj_error *err)
  */
 static void step_in_background(struct flow *flow)
 {
-	sigset_t set, before;
+	bool reads = !flow->relay.output && !flow_has_bytes(flow), stopped = false;
+	sigset_t set, before, pending;
 
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTTIN);
 	(void)sigaddset(&set, SIGTTOU);
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, &before);
-	flow_step(flow);
+	/* A read(2) that has stopped us would wait for a key when we're continued, and we'd hear of nothing else. */
+	if (reads && kill(0, SIGTTIN) == 0 && sigpending(&pending) == 0)
+		stopped = sigismember(&pending, SIGCONT) == 1;
+	if (!stopped) /* nobody could continue our group: then it fails */
+		flow_step(flow);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -161,15 +182,18 @@ int session_wait_once(struct session *session, int timeout, struct cj_error *err
 	return ready;
 }
 
-static bool may_time_out(const struct cj_session_options *options)
-{
-	return SESSION_HAS(options, timed_out) && options->timeout > 0;
-}
-
 static bool kills_tree(const struct cj_session_options *options)
 {
-	return (may_time_out(options) && options->timed_out) ||
-	       (SESSION_HAS(options, wait_all) && options->kill_tree);
+	return has_timed_out(options) || (SESSION_HAS(options, wait_all) && options->kill_tree);
+}
+
+/* Its terminal, or whoever it was for, is lost: a tree that can be found as a whole ends with it. */
+static bool was_hung_up(const struct session *session)
+{
+	const struct cj_child *child = session->child;
+
+	return session->hung_up && child->ended && child->end.signal == SIGHUP &&
+	       own_cgroups_any(&child->own);
 }
 
 static bool waits_for_tree(const struct cj_session_options *options)
@@ -230,6 +254,15 @@ static bool outputs_open(const struct session *session)
 	return false;
 }
 
+static int time_left(const struct session *session)
+{
+	int64_t left = session->stop_at ? session->stop_at - clock_ms() : -1;
+
+	if (!session->stop_at)
+		return -1;
+	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
 /* The command has ended: what it wrote is in the pipes by now, what others will write isn't ours. */
 static int drain(struct session *session, struct cj_error *err)
 {
@@ -247,7 +280,12 @@ static int drain(struct session *session, struct cj_error *err)
 
 		for (int i = 0; i < CJ_RELAYS_MAX; i++)
 			pending |= flow_has_bytes(&session->flows[i]);
-		r = session_wait_once(session, pending && !session->told_to_end ? -1 : 0, err);
+		r = session_wait_once(
+			session, pending && !session->told_to_end ? time_left(session) : 0, err);
+		if (r == 0 && pending && !session->told_to_end && session->stop_at) {
+			session->options->timed_out = 1; /* nobody has taken it in time */
+			session->options->output_error = ETIMEDOUT;
+		}
 		if (r <= 0)
 			return r;
 		(void)session_suspend(session, err);
@@ -308,13 +346,23 @@ static int check_options(const struct cj_session_options *options, struct cj_err
 	return 0;
 }
 
-/* Not for each, and so not at once. */
-static int begin_to_last(struct session *session, struct cj_error *err)
+/* Not for each, and so not at once. One that has ended by now hasn't lasted, and what it was killed for counts. */
+static void begin_to_last(struct session *session)
 {
+	const struct cj_session_options *options = session->options;
+	struct pollfd ended = {.fd = session->child->pidfd, .events = POLLIN};
+
+	if (poll(&ended, 1, 0) != 0)
+		return;
 	session->lasts = true;
 	ending_begin(&session->ending);
 	session_tell(session, CJ_SESSION_LASTS);
-	return watchdog_start(session->child, err);
+	/* The parent death signal is there: no reason to end a command that runs. */
+	if (watchdog_start(session->child, NULL) < 0 && SESSION_HAS(options, oom) && options->log)
+		options->log(
+			options->log_data, CJ_LOG_WARNING,
+			"no watchdog can be made: if we are killed, what the command has started "
+			"stays");
 }
 
 static int wait_for_command(struct session *session, struct cj_error *err)
@@ -329,7 +377,7 @@ static int wait_for_command(struct session *session, struct cj_error *err)
 			break;
 		keep_time(session);
 		if (!session->lasts && clock_ms() >= session->lasts_at)
-			r = begin_to_last(session, err);
+			begin_to_last(session);
 	}
 	return r;
 }
@@ -382,15 +430,18 @@ static void init(struct session *session, struct cj_child *child,
 	session->child = child;
 	session->options = options;
 	session->ended = session->tree_waits = session->give_up = session->told_to_end = false;
-	session->lasts = session->continued = false;
-	session->suspend_by = session->kept_from_us = 0;
+	session->lasts = session->continued = session->hung_up = session->goes_on = false;
+	session->suspend_by = 0;
+	session->kept_from_us = false;
 	session->lasts_at = clock_ms() + WATCHDOG_AFTER_MS;
 	session->stop_at = session->kill_at = session->give_up_at = 0;
 	session->given_up = session->told_of_pause = false;
 	ending_init(&session->ending, SESSION_HAS(options, oom) ? options->plan : NULL,
 		    &child->own);
-	if (SESSION_HAS(options, oom) && options->watch_early)
+	if (SESSION_HAS(options, oom) && options->watch_early) {
 		ending_begin(&session->ending);
+		session->ending.since = 0; /* before it could be killed for anything */
+	}
 	if (may_time_out(options)) {
 		options->timed_out = 0;
 		session->stop_at = later(clock_ms(), options->timeout);
@@ -433,11 +484,12 @@ static int run(struct cj_child *child, struct cj_session_options *options, struc
 		give_up(&session, ret);
 		return 0;
 	}
-	if (r >= 0 && waits_for_tree(options) &&
-	    !(SESSION_HAS(options, timed_out) && options->timed_out))
+	/* A signal that it has survived has told it something else. */
+	session.told_to_end &= child->end.signal != 0 || has_timed_out(options);
+	if (r >= 0 && waits_for_tree(options) && !has_timed_out(options))
 		r = wait_for_tree(&session, err);
 	notify_finish(notify_of(options), child);
-	if (kills_tree(options))
+	if (kills_tree(options) || was_hung_up(&session))
 		child_kill_tree(child);
 	if (r >= 0)
 		r = drain(&session, err);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/session_signals.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "lib/recording.h"
 #include "sys/session.h"
+#include "sys/spawn.h"
 #include "sys/syscalls.h"
 
 enum { HANDLER_MS = 100, LOOK_MS = 2, ROUNDS = 64 };
@@ -76,17 +79,25 @@ void session_send(struct session *session, int sig)
 		(void)cj_child_signal(session->child, sig); /* ended: no matter */
 }
 
+/*
+ * Whoever it was for is gone, and so are all of the command's session told, as a terminal's end tells its foreground.
+ * Who is stopped hears of it, too: as the kernel does for orphaned groups. tty_ioctl(4)
+ */
+static void hang_up(struct session *session)
+{
+	session->hung_up = true;
+	child_read_start(session->child);
+	child_signal_session(session->child, SIGHUP);
+	child_signal_session(session->child, SIGCONT);
+}
+
 static void send_on(struct session *session, int sig)
 {
 	bool foreground = !session->tree_waits && session->options->pty >= 0 &&
 			  signal_foreground(session, sig);
 
-	/* A hang-up is about the whole session, and so its leader hears of it, too. tty_ioctl(4) */
-	if (!foreground || sig == SIGHUP)
+	if (!foreground)
 		session_send(session, sig);
-	/* A command that has stopped itself: as the kernel does for orphaned groups. */
-	if (sig == SIGHUP)
-		session_send(session, SIGCONT);
 }
 
 static bool ends(int sig)
@@ -100,6 +111,7 @@ static bool is_continued(struct session *session)
 	bool by_us = session->continued;
 
 	session->continued = false;
+	session->goes_on = true;
 	session_tell(session, CJ_SESSION_CONTINUED);
 	(void)session_carry_size(session);
 	return by_us;
@@ -120,7 +132,10 @@ void session_take_signal(struct session *session, int sig)
 		return;
 	}
 	session->told_to_end |= ends(sig);
-	send_on(session, sig);
+	if (sig == SIGHUP)
+		hang_up(session);
+	else
+		send_on(session, sig);
 }
 
 /*
@@ -150,22 +165,50 @@ static int stop_command(struct session *session, int sig, struct cj_error *err)
 	return r < 0 ? r : 0;
 }
 
+/*
+ * Would the kernel stop us by it? Not where nobody could continue us, in an orphaned group, nor if it's ignored.
+ * Only it knows: a process in our group tries. setpgid(2)
+ */
+static bool can_be_stopped(int sig)
+{
+	siginfo_t info = {.si_pid = 0};
+	int pidfd = -EBADF;
+	pid_t pid = process_spawn(-1, &pidfd);
+
+	if (pid == 0) {
+		sigset_t set;
+
+		(void)sigfillset(&set);
+		(void)sigdelset(&set, sig);
+		(void)sigprocmask(SIG_SETMASK, &set, NULL);
+		(void)kill(getpid(), sig);
+		_exit(0);
+	}
+	if (pid > 0)
+		while (sys_waitid(P_PIDFD, (id_t)pidfd, &info,
+				  WSTOPPED | WEXITED | WNOWAIT | __WALL) == -EINTR)
+			;
+	process_end(&pidfd);
+	return info.si_pid != 0 && info.si_code == CLD_STOPPED;
+}
+
 int session_suspend(struct session *session, struct cj_error *err)
 {
 	int sig = session->suspend_by, r = 0;
 	bool stops_command = session->options->pty < 0 && (!session->ended || session->tree_waits);
 
 	session->suspend_by = 0;
-	if (sig == 0)
+	if (sig == 0 || !can_be_stopped(sig))
 		return 0;
+	session->goes_on = false;
 	if (stops_command)
 		r = stop_command(session, sig, err);
 	session->suspend_by = 0; /* more of them came meanwhile: we are about to stop */
-	if (r == 0)
+	if (r == 0 && !session->goes_on)
 		session_tell(session, CJ_SESSION_STOP);
 	if (stops_command) {
 		child_signal_session(session->child, SIGCONT);
-		session->continued = true;
+		session->continued = !session->goes_on; /* then that one was taken */
 	}
 	return r;
 }

@@ -22,10 +22,13 @@ struct session {
 	bool tree_waits;  /* the command has ended, and who it left behind is waited for */
 	bool told_to_end; /* by a signal, while the command ran */
 	bool give_up;	  /* told to stop while the last output is passed on */
-	bool lasts; /* it has run for so long that this was told, and that there is a watchdog */
-	bool continued;	  /* by us: the SIGCONT that is on its way is no news to it */
-	int suspend_by;	  /* a signal that asks us to stop; 0: none does */
-	int kept_from_us; /* dead, but a tracer inside hasn't let go of it: how often we asked */
+	bool lasts;   /* it has run for so long that this was told, and that there is a watchdog */
+	bool hung_up; /* by SIGHUP */
+	bool goes_on; /* SIGCONT came while we were about to stop */
+	bool continued;	    /* by us: the SIGCONT that is on its way is no news to it */
+	int suspend_by;	    /* a signal that asks us to stop; 0: none does */
+	bool kept_from_us;  /* dead, but a tracer inside has not let go of it: we ask again */
+	int64_t kept_until; /* of clock_ms(): and no longer than that */
 	int64_t lasts_at;
 	int64_t stop_at, kill_at; /* of clock_ms(); 0: never */
 	int64_t give_up_at;	  /* of a command that was killed and doesn't end */

@@ -69,14 +69,25 @@ static int become(const struct task *task, int *root)
 	return take_ids(task->reader);
 }
 
+/* It may stay for long, where a file system doesn't answer: then it mustn't keep the caller's pipes open. */
+static void let_go(const struct task *task, int out)
+{
+	const int keep[] = {task->root < out ? task->root : out,
+			    task->root < out ? out : task->root};
+
+	sys_close_all_but_these(keep, ELEMENTS(keep));
+}
+
 /* The helper, forked from a caller with perhaps many threads: async-signal-safe calls only. */
 static void answer(const struct task *task, int out)
 {
 	struct answer head = {0};
-	int root = task->root, fd = task->reader ? become(task, &root) : 0;
+	int root = task->root, fd;
 	char buf[4096];
 	ssize_t n;
 
+	let_go(task, out);
+	fd = task->reader ? become(task, &root) : 0;
 	if (fd == 0)
 		fd = beneath_open_file(root, task->path);
 	head.code = fd < 0 ? -fd : 0;
@@ -174,9 +185,11 @@ static int is_there(int root, const struct file_query *query)
 static void find(const struct task *task, int out)
 {
 	struct answer head = {.code = ENOENT};
-	int root = task->root, r = task->reader ? become(task, &root) : 0;
+	int root = task->root, r;
 	size_t i = 0;
 
+	let_go(task, out);
+	r = task->reader ? become(task, &root) : 0;
 	if (task->path && r == 0)
 		root = beneath_open_path(root, task->path, O_DIRECTORY);
 	for (; i < task->n && root >= 0 && r == 0; i++)

@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "sys/beneath.h"
 #include "sys/spawn.h"
+#include "sys/syscalls.h"
 
 /* For the helper to be gone, which may sit in FUSE for as long as its server likes. */
 enum { KILLED_MS = 50 };
@@ -89,10 +90,14 @@ static void put_files(struct parcel *parcel, int master, int slave)
 /* The helper, a copy of a caller with perhaps many threads: async-signal-safe calls only. */
 static _Noreturn void open_for_caller(int root, const char *path, int out)
 {
-	_cleanup_fd_ int place = beneath_open_path(root, path, 0);
-	int master, slave, r = place < 0 ? place : open_pair(place, &master, &slave);
+	const int keep[] = {root < out ? root : out, root < out ? out : root};
+	int place, master, slave, r;
 	struct parcel parcel;
 
+	sys_close_all_but_these(keep,
+				ELEMENTS(keep)); /* the caller's pipes mustn't stay open for it */
+	place = beneath_open_path(root, path, 0);
+	r = place < 0 ? place : open_pair(place, &master, &slave);
 	parcel_init(&parcel);
 	parcel.answer.code = -r;
 	if (r == 0)

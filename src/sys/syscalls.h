@@ -92,6 +92,21 @@ static inline int sys_close_all_but(unsigned int first, int one, int other)
 	return r == 0 ? sys_close_range(high + 1, ~0U) : r;
 }
 
+/* Where a filter denies the call: as many as there are mostly. */
+static inline void sys_close_each(unsigned int first, unsigned int last)
+{
+	enum { MOSTLY = 65536 };
+
+	for (unsigned int fd = first; fd <= last && fd < MOSTLY; fd++)
+		(void)close((int)fd);
+}
+
+static inline void sys_close_those(unsigned int first, unsigned int last)
+{
+	if (sys_close_range(first, last) < 0)
+		sys_close_each(first, last);
+}
+
 /* Closes all but `n` of them, which ascend; -EBADF among them counts for nothing. */
 static inline void sys_close_all_but_these(const int *fds, size_t n)
 {
@@ -101,10 +116,10 @@ static inline void sys_close_all_but_these(const int *fds, size_t n)
 		if (fds[i] < 0)
 			continue;
 		if ((unsigned int)fds[i] > first)
-			(void)sys_close_range(first, (unsigned int)fds[i] - 1);
+			sys_close_those(first, (unsigned int)fds[i] - 1);
 		first = (unsigned int)fds[i] + 1;
 	}
-	(void)sys_close_range(first, ~0U);
+	sys_close_those(first, ~0U);
 }
 
 /* openat2(2), 5.6 */

@@ -5,6 +5,7 @@ one the terminal gets its mode back. Not here: signals that don't stop (test_sig
 import os
 import re
 import signal
+import subprocess
 import termios
 import time
 
@@ -312,4 +313,28 @@ def test_killed_while_stopped_we_leave_the_shells_mode_alone(bash, box):
     bash.expect(PROMPT)
     os.kill(job, signal.SIGKILL)
     wait_for(lambda: not proc.alive(command), what="end of the command")
-    assert bash.status() == 128 + signal.SIGSTOP
+    assert bash.status() == 128 + signal.SIGTSTP
+
+
+def test_where_nobody_could_continue_us_ctrl_z_means_nothing(conjoin, box):
+    """Leader of a session, as beneath ssh -t: an orphaned group, which the kernel doesn't stop either."""
+    shell = pexpect.spawn(conjoin.path, ["exec", "-T", str(box.pid), "sh", "-c",
+                                         "echo up; sleep 0.5; echo done"], timeout=DEADLINE)
+    shell.expect_exact("up")
+    shell.send("\x1a")
+    shell.expect_exact("done")
+    shell.expect(pexpect.EOF)
+
+
+def test_who_is_continued_at_once_goes_on(conjoin, box):
+    for pause in 0, 0.001, 0.01, 0.03:
+        process = conjoin.popen("exec", box.pid, "sh", "-c",
+                                "trap 'sleep 0.05' TSTP; echo up; sleep 0.3; exit 6",
+                                stdout=subprocess.PIPE, process_group=0)
+        with process:
+            assert process.stdout.readline() == b"up\n"
+            process.send_signal(signal.SIGTSTP)
+            end = time.monotonic() + pause
+            wait_for(lambda end=end: time.monotonic() >= end)
+            process.send_signal(signal.SIGCONT)
+            assert process.wait(DEADLINE) == 6

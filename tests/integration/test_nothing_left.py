@@ -3,6 +3,7 @@
 answer. EXEC_ROUNDS and EXEC_AT_ONCE say how many commands (10000 and 200 are the full form). Not here: who
 is found and killed (test_tree.py)."""
 
+import gc
 import itertools
 import os
 import re
@@ -15,10 +16,10 @@ import time
 import pytest
 
 from lib import proc
+from lib.attack import program
 from lib.brood import BROOD, PROGRAM, Box, write
 from lib.leaks import made_by_others, own_cgroups, stale_cgroups
 from lib.poll import wait_for
-from lib.program import BUILD
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
@@ -28,7 +29,7 @@ pytestmark = [
 MOMENTS = 60
 ROUNDS = int(os.environ.get("EXEC_ROUNDS", "500"))
 AT_ONCE = int(os.environ.get("EXEC_AT_ONCE", "50"))
-DWELLER = os.path.join(BUILD, "tests/lib/dweller")
+DWELLER = program("dweller")
 FUSE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib/tiring_fuse.py")
 TREE = re.compile(r"conjoin-\d+:")
 ENOUGH = 1.8  # seconds, for a limit of one
@@ -188,6 +189,7 @@ STORM = [("exec", []), ("exec", ["-t"]), ("exec", ["--timeout", "1h"]), ("exec",
 
 def machine(conjoin, box):
     """All that could be left: of us, of the machine as far as it's ours, of the box."""
+    gc.collect()  # files of tests before
     return {
         **everything(conjoin, box), "files": sorted(os.listdir("/proc/self/fd")),
         "mounts": proc.read("self", "mountinfo"), "its mounts": box.read("mountinfo"),

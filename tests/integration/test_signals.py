@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -285,3 +286,86 @@ def test_the_supervisor_survives_the_targets_end_and_reports_the_commands(conjoi
         assert running.wait() == 128 + signal.SIGKILL
     finally:
         running.close()
+
+
+# --- what a signal doesn't mean ---
+
+
+def test_output_after_a_signal_that_was_survived_arrives_whole(conjoin, box):
+    """Whoever reads it takes his time: the pipe is full by then."""
+    reader, writer = os.pipe()
+    process = conjoin.popen("exec", "-t", box.pid, "sh", "-c",
+                            "trap 'seq 1 9000; exit 3' HUP; echo ready; while :; do sleep 0.01; done",
+                            stdin=subprocess.DEVNULL, stdout=writer)
+    os.close(writer)
+    with open(reader, "rb") as output:
+        assert output.readline() == b"ready\r\n"
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: is_waiting_for_its_reader(process.pid), what="a full pipe")
+        lines = output.read().split()
+    assert process.wait(DEADLINE) == 3
+    assert lines[-9000:] == [str(number).encode() for number in range(1, 9001)]
+
+
+def is_waiting_for_its_reader(supervisor):
+    """The command has ended, and conjoin hasn't."""
+    with open(f"/proc/{supervisor}/task/{supervisor}/children", encoding="ascii") as f:
+        return all(is_watchdog(child) or not proc.alive(int(child)) for child in f.read().split())
+
+
+def test_who_is_waited_for_is_waited_for_after_a_signal_too(start, box):
+    running = start("trap 'echo told' USR1 HUP; (setsid sleep 1 &); echo ready; sleep 0.5; sleep 0.3; "
+                    "exit 4", ["--wait-all"])
+    begin = time.monotonic()
+    running.send(signal.SIGUSR1)
+    assert running.wait() == 4
+    assert time.monotonic() - begin > 0.7
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
+def test_what_we_were_told_to_ignore_isnt_passed_on(conjoin, box, number):
+    process = conjoin.popen("exec", box.pid, "sh", "-c", "echo ready; read x; exit 5",
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+    with process:
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        assert process.wait(DEADLINE) == 5
+
+
+def test_a_hang_up_is_about_all_of_the_session(start, box):
+    before = members(box)
+    running = start("sleep 777 & echo ready; wait")
+    running.command()
+    running.send(signal.SIGHUP)
+    assert running.wait() == 128 + signal.SIGHUP
+    wait_for(lambda: members(box) <= before, what="the job to be gone")
+
+
+def members(box):
+    mine = proc.namespaces(box.pid)["pid"]
+    found = set()
+    for pid in proc.pids():
+        try:
+            if proc.namespaces(pid)["pid"] == mine and proc.alive(pid):
+                found.add(pid)
+        except (OSError, KeyError):
+            pass  # it has just ended
+    return found
+
+
+def test_a_full_stderr_keeps_no_signal_out(conjoin, box):
+    """The command fills it, and what we'd have to say finds no room."""
+    reader, writer = os.pipe()
+    process = conjoin.popen("exec", "--timeout", "1", "--grace", "0.2", box.pid, "sh", "-c",
+                            "echo; trap '' TERM; yes >&2", stdout=subprocess.PIPE, stderr=writer)
+    os.close(writer)
+    try:
+        assert process.stdout.readline() == b"\n"
+        assert process.wait(DEADLINE) == 124
+    finally:
+        os.close(reader)
+        process.kill()
+        process.communicate()

@@ -7,12 +7,12 @@ import shutil
 from contextlib import contextmanager
 
 from lib import proc
+from lib.attack import program
 from lib.host import Host
 from lib.poll import wait_for
-from lib.program import BUILD
 from lib.sandbox import Sandbox
 
-PROGRAM = os.path.join(BUILD, "tests/lib/brood")
+PROGRAM = program("brood")
 BROOD = "/brood"
 HAS_V2 = any(m["type"] == "cgroup2" for m in proc.cgroup_mounts())
 HAS_FREEZER = any("freezer" in m["options"] for m in proc.cgroup_mounts() if m["type"] == "cgroup")
