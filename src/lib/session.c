@@ -108,42 +108,10 @@ static int look_at_child(struct session *session, struct cj_error *err)
 	return 0;
 }
 
-/*
- * What a read or a write means in the background of a terminal only the kernel knows: it stops our whole group if it has to. So its
- * signals for that aren't blocked meanwhile. tty_ioctl(4), setpgid(2)
- */
-static void step_in_background(struct flow *flow)
-{
-	bool reads = !flow->relay.output && !flow_has_bytes(flow), stopped = false;
-	sigset_t set, before, pending;
-
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTTIN);
-	(void)sigaddset(&set, SIGTTOU);
-	(void)pthread_sigmask(SIG_UNBLOCK, &set, &before);
-	/* A read(2) that has stopped us would wait for a key when we're continued, and we'd hear of nothing else. */
-	if (reads && kill(0, SIGTTIN) == 0 && sigpending(&pending) == 0)
-		stopped = sigismember(&pending, SIGCONT) == 1;
-	if (!stopped) /* nobody could continue our group: then it fails */
-		flow_step(flow);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
-static bool is_in_background(const struct session *session, const struct flow *flow)
-{
-	pid_t foreground;
-
-	if (!session_is_listened_to(session))
-		return false;
-	foreground = tcgetpgrp(flow->relay.output ? flow->relay.to : flow->relay.from);
-	return foreground >= 0 &&
-	       foreground != getpgrp(); /* else it isn't our session's terminal */
-}
-
 static void step(struct session *session, struct flow *flow)
 {
-	if (is_in_background(session, flow))
-		step_in_background(flow);
+	if (session_is_in_background(session, flow))
+		session_step_in_background(flow);
 	else
 		flow_step(flow);
 	take_write_error(session, flow);

@@ -27,3 +27,8 @@ bool session_carry_size(const struct session *session);
  * the command goes on. Output is passed on meanwhile, as long as we run ourselves.
  */
 int session_suspend(struct session *session, struct cj_error *err);
+
+/* Is it about a terminal of our session that listens to somebody else now? */
+bool session_is_in_background(const struct session *session, const struct flow *flow);
+/* flow_step() there: the kernel may stop our whole group for it. */
+void session_step_in_background(struct flow *flow);
