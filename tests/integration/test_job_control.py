@@ -219,7 +219,8 @@ def test_who_reads_keys_in_the_background_is_stopped(bash, box):
     wait_for(lambda: os.tcgetpgrp(bash.shell.child_fd) != os.getpgid(bash.shell.pid))
     bash.send("word")
     wait_for(lambda: proc.stat_fields(job)[0] == "T", what="SIGTTIN")
-    bash.shell.send("\x03")
+    bash.shell.send("\x03")  # which throws away what is typed by then
+    bash.expect(PROMPT)
     bash.send("fg")
     wait_for(lambda: proc.stat_fields(job)[0] != "T")
     bash.send("word")

@@ -2,6 +2,7 @@
 """Runs the program under test. Not here: judging what it did."""
 
 import os
+import signal
 import subprocess
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
@@ -24,6 +25,12 @@ def as_user(uid, gid=None, groups=()):
     if uid is None or uid == os.geteuid():
         return {}
     return {"user": uid, "group": uid if gid is None else gid, "extra_groups": list(groups)}
+
+
+# A shell's job in the background has these ignored, and all that it starts; tests send them.
+for _number in signal.SIGINT, signal.SIGQUIT, signal.SIGHUP:
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 
 class Conjoin:
