@@ -134,7 +134,8 @@ static bool is_raw(void)
 	       !(now.c_oflag & (tcflag_t)OPOST);
 }
 
-static void make_raw(struct terminal *terminal, int when)
+/* Not waiting for who doesn't read what is shown. */
+static void make_raw(struct terminal *terminal)
 {
 	struct termios raw;
 
@@ -144,7 +145,7 @@ static void make_raw(struct terminal *terminal, int when)
 	raw = terminal->before;
 	cfmakeraw(&raw);
 	terminal_guard_crash(&terminal->before);
-	if (tcsetattr(0, when, &raw) == 0)
+	if (tcsetattr(0, TCSANOW, &raw) == 0)
 		terminal->raw = true;
 	else
 		terminal_unguard_crash();
@@ -154,7 +155,7 @@ void terminal_started(struct terminal *terminal)
 {
 	close_ends(terminal);
 	if (terminal_guarded(terminal->pty) >= 0)
-		make_raw(terminal, TCSANOW); /* not waiting for who doesn't read */
+		make_raw(terminal);
 }
 
 void terminal_leave(struct terminal *terminal)
@@ -181,7 +182,7 @@ void terminal_return(struct terminal *terminal)
 void terminal_continue(struct terminal *terminal)
 {
 	if (terminal_guarded(terminal->pty) >= 0)
-		make_raw(terminal, TCSANOW);
+		make_raw(terminal);
 }
 
 void terminal_done(struct terminal *terminal)

@@ -2,6 +2,7 @@
 #include "engine/find.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "engine/cgroup_scan.h"
+#include "engine/engine.h"
 #include "engine/search.h"
 #include "engine/users.h"
 #include "engine/verify.h"
@@ -183,6 +185,11 @@ static enum meaning meaning_of(const struct container *container, const char *re
 /* Whose containers count: others' only where the system and the caller have none that could be meant. */
 enum whose { OURS, OTHERS };
 
+static bool is_of(const struct container *container, enum whose whose)
+{
+	return users_is_foreign(container->owner) == (whose == OTHERS);
+}
+
 /* Walks over what was found, of `whose`, from `*i` and `*n` on; NULL: that was all. */
 static struct container *next_found(const struct search *search, enum whose whose, size_t *i,
 				    size_t *n)
@@ -191,8 +198,7 @@ static struct container *next_found(const struct search *search, enum whose whos
 		const struct containers *found = &search->sources.items[*i].found;
 
 		for (; *n < found->n; (*n)++)
-			if (found->items[*n].scheme &&
-			    users_is_foreign(found->items[*n].owner) == (whose == OTHERS))
+			if (found->items[*n].scheme && is_of(&found->items[*n], whose))
 				return &found->items[(*n)++];
 	}
 	return NULL;
@@ -223,8 +229,7 @@ static int check_single(const struct search *search, const struct containers *fo
 	for (size_t i = 0; i < found->n; i++) {
 		const struct container *container = &found->items[i];
 
-		if (users_is_foreign(container->owner) != (whose == OTHERS) ||
-		    meaning_of(container, search->request.ref) > best)
+		if (!is_of(container, whose) || meaning_of(container, search->request.ref) > best)
 			continue;
 		if (whose == OTHERS && may_run(container))
 			return 0;
@@ -280,7 +285,7 @@ static int consider_cgroups_of(struct search *search, enum whose whose, struct c
 	for (size_t i = 0; i < found->n && r == 0; i++) {
 		struct container *container = &found->items[i];
 
-		if (users_is_foreign(container->owner) != (whose == OTHERS))
+		if (!is_of(container, whose))
 			continue;
 		if (search->n_hits == 0)
 			search_log(search,
@@ -315,7 +320,7 @@ static int check_untold(const struct search *search, const struct container *con
 	if (r < 0)
 		return cj_fail(err, -r, "look at the cgroups of all processes");
 	for (size_t i = 0; i < found.n; i++)
-		if (!users_is_foreign(found.items[i].owner)) {
+		if (is_of(&found.items[i], OURS)) {
 			(void)snprintf(why, sizeof(why),
 				       "nobody tells the names of %s's containers of the system",
 				       container->scheme);
@@ -328,12 +333,17 @@ static int check_untold(const struct search *search, const struct container *con
 static int check_system_told(const struct search *search, struct cj_error *err)
 {
 	const struct container *container;
+	uint32_t checked = 0; /* 1 << engine_rank(): what is asked is asked of the engine */
 	size_t i = 0, n = 0;
 	int r = 0;
 
 	while (r == 0 && (container = next_found(search, OTHERS, &i, &n))) {
+		uint32_t engine = UINT32_C(1) << engine_rank(container->scheme);
 		bool told = false;
 
+		if (checked & engine)
+			continue;
+		checked |= engine;
 		for (size_t k = 0; k < search->sources.n && r == 0; k++) {
 			const struct source *source = &search->sources.items[k];
 

@@ -17,6 +17,7 @@
 #include "lib/child.h"
 #include "lib/options.h"
 #include "lib/plan.h"
+#include "lib/session_state.h"
 #include "lib/target.h"
 #include "sys/cgroup.h"
 #include "sys/kin.h"
@@ -43,9 +44,7 @@ struct cj_notify {
 
 struct cj_notify *notify_of(const struct cj_session_options *options)
 {
-	size_t end = offsetof(struct cj_session_options, notify) + sizeof(void *);
-
-	return options->size >= end ? options->notify : NULL;
+	return SESSION_HAS(options, notify) ? options->notify : NULL;
 }
 
 __attribute__((format(printf, 4, 5))) static void tell_once(const struct cj_notify *notify,

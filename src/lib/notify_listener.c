@@ -61,8 +61,7 @@ static int open_socket(const char *name)
 static int prepare(const struct notify_place *place, int *ret)
 {
 	static const struct __user_cap_data_struct none[2];
-	const int keep[] = {place->control < place->target ? place->control : place->target,
-			    place->control < place->target ? place->target : place->control};
+	int keep[] = {place->control, place->target};
 	int r;
 
 	(void)setsid(); /* the caller's job control isn't about us */

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "lib/options.h"
+#include "lib/session_state.h"
 
 enum { LINE = 16384, END = 8, COLUMNS = 80, ROWS = 24 };
 
@@ -41,9 +42,7 @@ struct cj_recording {
 
 struct cj_recording *recording_of(const struct cj_session_options *options)
 {
-	size_t end = offsetof(struct cj_session_options, recording) + sizeof(void *);
-
-	return options->size >= end ? options->recording : NULL;
+	return SESSION_HAS(options, recording) ? options->recording : NULL;
 }
 
 /*

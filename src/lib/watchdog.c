@@ -16,29 +16,14 @@
 
 enum { KEPT_MAX = 32 };
 
-static void put_sorted(int *fds, size_t *n, int fd)
-{
-	size_t i = *n;
-
-	if (fd < 0 || *n == KEPT_MAX)
-		return;
-	for (; i > 0 && fds[i - 1] > fd; i--)
-		fds[i] = fds[i - 1];
-	fds[i] = fd;
-	++*n;
-}
-
 /* The caller's pipes must end when the caller ends them. */
 static void close_others(const struct watch *watch)
 {
-	int fds[KEPT_MAX];
-	size_t n = 0;
+	int fds[KEPT_MAX] = {watch->life, watch->pidfd, watch->terminal};
+	size_t n = 3;
 
-	put_sorted(fds, &n, watch->life);
-	put_sorted(fds, &n, watch->pidfd);
-	put_sorted(fds, &n, watch->terminal);
-	for (size_t i = 0; i < watch->own.n; i++)
-		put_sorted(fds, &n, watch->own.list[i].base);
+	for (size_t i = 0; i < watch->own.n && n < KEPT_MAX; i++)
+		fds[n++] = watch->own.list[i].base;
 	sys_close_all_but_these(fds, n);
 }
 

@@ -72,8 +72,7 @@ static int become(const struct task *task, int *root)
 /* It may stay for long, where a file system doesn't answer: then it mustn't keep the caller's pipes open. */
 static void let_go(const struct task *task, int out)
 {
-	const int keep[] = {task->root < out ? task->root : out,
-			    task->root < out ? out : task->root};
+	int keep[] = {task->root, out};
 
 	sys_close_all_but_these(keep, ELEMENTS(keep));
 }

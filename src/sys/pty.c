@@ -90,12 +90,11 @@ static void put_files(struct parcel *parcel, int master, int slave)
 /* The helper, a copy of a caller with perhaps many threads: async-signal-safe calls only. */
 static _Noreturn void open_for_caller(int root, const char *path, int out)
 {
-	const int keep[] = {root < out ? root : out, root < out ? out : root};
-	int place, master, slave, r;
+	int keep[] = {root, out}, place, master, slave, r;
 	struct parcel parcel;
 
-	sys_close_all_but_these(keep,
-				ELEMENTS(keep)); /* the caller's pipes mustn't stay open for it */
+	/* The caller's pipes mustn't stay open for it. */
+	sys_close_all_but_these(keep, ELEMENTS(keep));
 	place = beneath_open_path(root, path, 0);
 	r = place < 0 ? place : open_pair(place, &master, &slave);
 	parcel_init(&parcel);

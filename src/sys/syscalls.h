@@ -107,11 +107,18 @@ static inline void sys_close_those(unsigned int first, unsigned int last)
 		sys_close_each(first, last);
 }
 
-/* Closes all but `n` of them, which ascend; -EBADF among them counts for nothing. */
-static inline void sys_close_all_but_these(const int *fds, size_t n)
+/* Closes all but `n` of them, in any order, which it sorts; -EBADF among them counts for nothing. */
+static inline void sys_close_all_but_these(int *fds, size_t n)
 {
 	unsigned int first = 0;
 
+	for (size_t i = 1; i < n; i++)
+		for (size_t k = i; k > 0 && fds[k - 1] > fds[k]; k--) {
+			int fd = fds[k];
+
+			fds[k] = fds[k - 1];
+			fds[k - 1] = fd;
+		}
 	for (size_t i = 0; i < n; i++) {
 		if (fds[i] < 0)
 			continue;
