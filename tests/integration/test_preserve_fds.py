@@ -192,7 +192,8 @@ def test_a_caller_with_room_for_few_files_is_told_and_nothing_hangs(conjoin, box
         if done.returncode == 0:
             assert done.stdout.split()[:6] == list("012345")
             return
-        assert_failed(done, OURS, "Too many open files")
+        if done.returncode != 127 or "shared libraries" not in done.stderr:  # ld.so's, not ours
+            assert_failed(done, OURS, "Too many open files")
     raise AssertionError("it never ran")
 
 

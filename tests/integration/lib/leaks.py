@@ -13,7 +13,7 @@ FOREIGN = ("/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/ru
            "/run/containerd", "/run/containers", "/run/netns", "/run/user", "/run/libpod")
 # who made it: conjoin-test-PID-…, conjoin-sandbox-PID-…
 MAKER = re.compile(r"conjoin-[a-z]+-(\d+)-")
-OWN = re.compile(r"(\d+):s?\d+\.\d+")  # what a conjoin makes below conjoin/
+OWN = re.compile(r"(\d+):s?\d+\.[0-9a-f]+")  # what a conjoin makes below conjoin/
 DEADLINE = 10
 
 
