@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
+#include <termios.h>
 
 #include <conjoin/error.h>
 #include <conjoin/log.h>
@@ -55,7 +56,7 @@ struct cj_launch_options {
 	int detach;
 	/*
 	 * A terminal of the caller's that the caller is going to make raw, or -1: should the caller be killed while it's raw,
-	 * it gets back the mode that it has now. Stays the caller's.
+	 * it gets back the mode that it had at cj_child_guard_terminal(). Stays the caller's.
 	 */
 	int guarded_terminal;
 	/*
@@ -91,7 +92,7 @@ struct cj_child;
  *	EINTR		a signal came meanwhile, or ended one of our processes
  *	ENOEXEC		with status 0: programs can't be executed from memory here, and the caller's
  *			own file could be written to from inside: cj_seal_self() first
- *	ETIMEDOUT	a step took more than 30 seconds (a file system that doesn't answer)
+ *	ETIMEDOUT	a step took more than 30 seconds, or longer than `deadline` (a file system that doesn't answer)
  *	others		of the step that the text names; see setns(2), clone3(2), cgroups(7)
  *
  * The caller must not have SIGCHLD ignored. Two processes tell their end by it, the command and a
@@ -140,7 +141,10 @@ int cj_child_cgroups(const struct cj_child *child, cj_cgroup_function *each, voi
 /* 1: it has a cgroup to itself, by which all that it starts can be found. 0: only its session's processes can. */
 int cj_child_has_tree(const struct cj_child *child);
 
-/* Kills the command if it still runs, waits for it, removes a cgroup that was made for it. */
+/*
+ * Kills the command if it still runs, with all in cgroups that were made for it; waits for it, unless cj_session_run() has given
+ * that up; removes these cgroups. What survives of a command that has ended moves to the cgroup above. NULL: does nothing.
+ */
 void cj_child_free(struct cj_child *child);
 
 /*
@@ -152,9 +156,15 @@ void cj_child_free(struct cj_child *child);
 void cj_child_release(struct cj_child *child);
 
 /*
+ * The `guarded_terminal` will be made raw from the mode `before`: to be called each time before that. Of a child that
+ * was launched without one: EINVAL.
+ */
+int cj_child_guard_terminal(struct cj_child *child, const struct termios *before);
+
+/*
  * For a process that was forked from the caller that launched the command (with `threaded`, so that it isn't bound to that
- * one's life): from now on it's the supervisor, and the other one ends without cj_child_free(). There is a new watchdog,
- * which knows nothing of a `guarded_terminal`. How the command ends isn't known here: code -1, signal 0.
+ * one's life): from now on it's the supervisor, and the other one ends without cj_child_free(). There is a new watchdog, or, if none
+ * can be made, the former one; it has forgotten a `guarded_terminal`. How the command ends isn't known here: code -1, signal 0.
  */
 int cj_child_inherit(struct cj_child *child, struct cj_error *err);
 

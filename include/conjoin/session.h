@@ -44,7 +44,7 @@ enum cj_session_event {
 	 * the mode of before, stops itself (SIGSTOP), and returns when it was continued.
 	 */
 	CJ_SESSION_STOP,
-	/* SIGCONT came, whoever stopped the caller: its terminal may need its mode again. */
+	/* SIGCONT came, whoever stopped the caller, or it's in the foreground by now: its terminal may need its mode (again). */
 	CJ_SESSION_CONTINUED,
 };
 
@@ -55,7 +55,8 @@ struct cj_session_options {
 	/*
 	 * A signalfd(2) of signals that the caller has blocked; each that arrives is sent on: to the command, with `pty`
 	 * to the group in its foreground. Exceptions: SIGCHLD, SIGPIPE, SIGSEGV and their kind, if the kernel sent them about the
-	 * caller; SIGWINCH, with `pty`, carries the window's size over; those that stop, see `event`. -1: none.
+	 * caller; SIGWINCH, with `pty`, carries the window's size over; those that stop, see `event`; SIGHUP goes to the command's whole
+	 * session, whose tree is killed after `grace` (10 s, if that is 0) if a terminal of the caller's is gone. -1: none.
 	 */
 	int signals;
 	struct cj_relay relays[CJ_RELAYS_MAX]; /* `from` of -1: unused */
@@ -106,6 +107,8 @@ struct cj_session_options {
 	struct cj_recording *recording;
 	/* The command's messages to a service manager are passed on: the caller's; NULL: none. */
 	struct cj_notify *notify;
+	/* Set by the session with `detached`: time was up already, `timeout` is what is left of `grace`. The next session goes on there. */
+	int in_grace;
 };
 
 /* What is to be said of a command's end beyond its status. */
@@ -117,7 +120,8 @@ enum cj_ending {
 	CJ_ENDING_MEMORY_PERHAPS, /* it ended too soon to be sure */
 	/* It was sent SIGKILL by us and is still there: what the session returns is what it will be. */
 	CJ_ENDING_PAUSED, /* it is frozen with the target, where that keeps SIGKILL waiting: cgroups v1 */
-	CJ_ENDING_STUCK, /* in an uninterruptible call */
+	CJ_ENDING_STUCK,  /* in an uninterruptible call */
+	CJ_ENDING_TRACED, /* it has ended, and who traces it keeps how */
 };
 
 /* The same in words, without a full stop; NULL for CJ_ENDING_OWN. */
@@ -131,7 +135,11 @@ const char *cj_ending_text(enum cj_ending ending);
 
 /*
  * Returns when the command has ended, also while something that it left behind still holds an end of
- * a relay: what is there by then is passed on, no end is waited for.
+ * a relay: what is there by then is passed on, no end is waited for. It's told in `*ret`, unless the session was `detached`.
+ *
+ *	EINVAL	a time limit of less than nothing, or too many keys to detach by
+ *	EBUSY	the command has ended, and a process that traces it keeps how
+ *	others	of poll(2), waitid(2)
  */
 int cj_session_run(struct cj_child *child, struct cj_session_options *options, struct cj_exit *ret,
 		   struct cj_error *err);

@@ -176,7 +176,7 @@ static int run(struct cli *cli, struct command *command, bool pty, struct detach
 	if (r == 0)
 		r = announce(cli, command, detach, child, err);
 	if (r == 0) {
-		terminal_started(&terminal);
+		terminal_started(&terminal, child);
 		record_start(cli, &command->record, &session);
 		r = cj_session_run(child, &session, &end, err);
 	}

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/terminal.h"
 
 /* Are we the ones whom the terminal listens to? A job in the background must not change its mode. */
 static bool in_foreground(int fd)
@@ -116,7 +117,12 @@ int terminal_open(const struct terminal_request *request, bool pty, struct cj_pl
 
 int terminal_guarded(bool pty)
 {
-	return pty && isatty(0) && in_foreground(0) ? 0 : -1;
+	return pty && isatty(0) ? 0 : -1;
+}
+
+static bool is_ours_to_change(const struct terminal *terminal)
+{
+	return terminal_guarded(terminal->pty) >= 0 && in_foreground(0);
 }
 
 static void close_ends(struct terminal *terminal)
@@ -126,42 +132,36 @@ static void close_ends(struct terminal *terminal)
 		close_fd(&terminal->pipes[i]);
 }
 
-static bool is_raw(void)
-{
-	struct termios now;
-
-	return tcgetattr(0, &now) == 0 && !(now.c_lflag & (tcflag_t)(ICANON | ECHO | ISIG)) &&
-	       !(now.c_oflag & (tcflag_t)OPOST);
-}
-
 /* Not waiting for who doesn't read what is shown. */
 static void make_raw(struct terminal *terminal)
 {
 	struct termios raw;
 
 	/* Whoever stopped us may have left it raw: then it's known what was before. */
-	if (!(terminal->raw && is_raw()) && tcgetattr(0, &terminal->before) < 0)
+	if (!(terminal->raw && terminal_is_raw(0)) && tcgetattr(0, &terminal->before) < 0)
 		return;
 	raw = terminal->before;
 	cfmakeraw(&raw);
 	terminal_guard_crash(&terminal->before);
+	(void)cj_child_guard_terminal(terminal->child, &terminal->before);
 	if (tcsetattr(0, TCSANOW, &raw) == 0)
 		terminal->raw = true;
 	else
 		terminal_unguard_crash();
 }
 
-void terminal_started(struct terminal *terminal)
+void terminal_started(struct terminal *terminal, struct cj_child *child)
 {
+	terminal->child = child;
 	close_ends(terminal);
-	if (terminal_guarded(terminal->pty) >= 0)
+	if (is_ours_to_change(terminal))
 		make_raw(terminal);
 }
 
 void terminal_leave(struct terminal *terminal)
 {
 	terminal_unguard_crash();
-	if (terminal->raw && is_raw()) /* not waiting for who doesn't read */
+	if (terminal->raw && terminal_is_raw(0)) /* not waiting for who doesn't read */
 		(void)tcsetattr(0, TCSANOW, &terminal->before);
 }
 
@@ -181,7 +181,7 @@ void terminal_return(struct terminal *terminal)
 
 void terminal_continue(struct terminal *terminal)
 {
-	if (terminal_guarded(terminal->pty) >= 0)
+	if (is_ours_to_change(terminal))
 		make_raw(terminal);
 }
 

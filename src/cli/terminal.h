@@ -20,8 +20,9 @@ struct terminal_request {
 struct terminal {
 	bool pty;
 	int master, slave;
-	int pipes[3]; /* the command's ends of relays; -EBADF */
-	bool raw;     /* the mode was changed, but for the time that we are stopped */
+	int pipes[3];		/* the command's ends of relays; -EBADF */
+	struct cj_child *child; /* whose pty it is, from terminal_started() on */
+	bool raw;		/* the mode was changed, but for the time that we are stopped */
 	struct termios before;
 };
 
@@ -38,11 +39,11 @@ int terminal_open(const struct terminal_request *request, bool pty, struct cj_pl
 		  struct cj_launch_options *launch, struct cj_session_options *session,
 		  struct terminal *ret, struct cj_error *err);
 
-/* The terminal whose mode will be changed for a pty; -1: none. */
+/* The terminal whose mode will be changed for a pty, perhaps later, in the foreground; -1: none. */
 int terminal_guarded(bool pty);
 
 /* The command runs: closes its ends here, and sets raw mode for a pty. */
-void terminal_started(struct terminal *terminal);
+void terminal_started(struct terminal *terminal, struct cj_child *child);
 
 /* Back to the mode of before, if it's still the one that we gave it: then it's ours to change. */
 void terminal_leave(struct terminal *terminal);

@@ -189,6 +189,18 @@ void child_kill_tree(struct cj_child *child)
 	tree_kill(&tree);
 }
 
+int cj_child_guard_terminal(struct cj_child *child, const struct termios *before)
+{
+	struct watch_board *board = child->board;
+
+	if (!board)
+		return -EINVAL;
+	__atomic_store_n(&board->guards, 0, __ATOMIC_RELEASE); /* while it changes */
+	board->before = *before;
+	__atomic_store_n(&board->guards, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
 int cj_child_inherit(struct cj_child *child, struct cj_error *err)
 {
 	_cleanup_fd_ int before = take_fd(&child->watchdog);
@@ -196,10 +208,18 @@ int cj_child_inherit(struct cj_child *child, struct cj_error *err)
 
 	child_read_start(child);
 	child->inherited = true;
-	r = watchdog_start(child, err); /* first: there is always one */
-	if (before >= 0)
+	r = watchdog_start(child, before >= 0 ? NULL : err); /* first: there is always one */
+	if (before < 0)
+		return r;
+	if (r == 0) {
 		(void)sys_pidfd_send_signal(before, SIGKILL);
-	return r;
+		return 0;
+	}
+	/* None can be made: that one goes by the pipe, which we hold as well. The terminal isn't ours any more. */
+	child->watchdog = take_fd(&before);
+	if (child->board)
+		__atomic_store_n(&child->board->guards, 0, __ATOMIC_RELEASE);
+	return 0;
 }
 
 static void forget(struct cj_child *child)

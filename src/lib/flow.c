@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -14,31 +17,53 @@
 #include "lib/recording.h"
 #include "sys/beneath.h"
 
-enum { PTY_BUFFERS = 128 << 10 }; /* more than the kernel keeps: drivers/tty/tty_buffer.c */
+enum {
+	PTY_BUFFERS = 128 << 10, /* more than the kernel keeps: drivers/tty/tty_buffer.c */
+	FEW = 1,
+};
 
-/*
- * The caller's own description must not change its mode, others read it as well: terminals and pipes
- * are opened anew. What can't be (a socket) or mustn't be (a file, whose offset is shared) stays: the
- * kernel takes a file's bytes without waiting for a person, and a socket's where send(2) is told so.
- */
-static void prepare_output(struct flow *flow)
+/* TIOCGSID fails for any terminal but our own, and of that one everybody may open this name. tty_ioctl(4), tty(4) */
+static int open_controlling(int fd, int flags)
 {
-	int *fd = &flow->relay.to, copy;
+	int new;
+
+	if (tcgetsid(fd) < 0)
+		return -errno;
+	new = open("/dev/tty", flags);
+	return new < 0 ? -errno : new;
+}
+
+/* A pty's master would become another pty's; what can't be opened anew may be another user's, after su(1). */
+static int open_anew(int fd, bool terminal, int flags)
+{
+	unsigned int number;
+	int new;
+
+	if (terminal && ioctl(fd, TIOCGPTN, &number) == 0)
+		return -EINVAL;
+	new = reopen(fd, flags);
+	return new < 0 && terminal ? open_controlling(fd, flags) : new;
+}
+
+/* Terminals and pipes are opened anew. A file mustn't be, its offset is shared, and a socket can't. */
+static enum flow_care prepare(int *fd, int access)
+{
 	bool terminal = isatty(*fd);
 	struct stat st = {.st_mode = 0};
+	int new;
 
 	if (!terminal && fstat(*fd, &st) < 0)
-		return;
-	flow->to_socket = S_ISSOCK(st.st_mode);
+		return FLOW_AT_EASE;
+	if (S_ISSOCK(st.st_mode))
+		return FLOW_SOCKET;
 	if (!terminal && !S_ISFIFO(st.st_mode))
-		return;
-	copy = reopen(*fd, O_WRONLY | O_NONBLOCK | O_NOCTTY);
-	if (copy < 0) { /* a terminal of somebody else's: it blocks, as it would for any program */
-		flow->may_wait = true;
-		return;
-	}
+		return FLOW_AT_EASE;
+	new = open_anew(*fd, terminal, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (new < 0)
+		return terminal ? FLOW_TERMINAL : FLOW_PIPE;
 	close_fd(fd);
-	*fd = copy;
+	*fd = new;
+	return FLOW_AT_EASE;
 }
 
 /* Of an end of a pipe or pty that is ours alone. */
@@ -53,7 +78,9 @@ void flow_init(struct flow *flow, const struct cj_relay *relay, bool to_terminal
 {
 	flow->relay = *relay;
 	flow->to_terminal = to_terminal;
-	flow->to_socket = flow->may_wait = flow->own_from = false;
+	flow->from_care = flow->to_care = FLOW_AT_EASE;
+	flow->own_from = false;
+	flow->slave = -EBADF;
 	flow->last = false;
 	flow->budget = SIZE_MAX;
 	flow->write_error = 0;
@@ -65,9 +92,10 @@ void flow_init(struct flow *flow, const struct cj_relay *relay, bool to_terminal
 		flow->relay.to = -EBADF;
 	} else if (relay->output) {
 		flow->own_from = make_nonblocking(relay->from);
-		prepare_output(flow);
+		flow->to_care = prepare(&flow->relay.to, O_WRONLY);
 	} else {
-		flow->may_wait = !make_nonblocking(relay->to);
+		flow->from_care = prepare(&flow->relay.from, O_RDONLY);
+		(void)make_nonblocking(relay->to);
 	}
 }
 
@@ -80,6 +108,7 @@ void flow_close(struct flow *flow)
 {
 	close_fd(&flow->relay.from);
 	close_fd(&flow->relay.to);
+	close_fd(&flow->slave);
 	flow->start = flow->end = 0;
 }
 
@@ -115,6 +144,56 @@ static void end_terminal(struct flow *flow)
 	flow->last = true;
 }
 
+/* poll(2) has promised room for as much: the unit of a pipe is a page; of a terminal any room at all is some. */
+static size_t promised(enum flow_care care, size_t size)
+{
+	size_t most = care == FLOW_PIPE ? PIPE_BUF : FEW;
+
+	return size < most ? size : most;
+}
+
+static bool is_unknown(ssize_t n)
+{
+	return n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS);
+}
+
+/* Interrupted (by SIGCONT, when it's about the background) is: not yet. */
+static ssize_t result_of(ssize_t n)
+{
+	return n >= 0 ? n : errno == EINTR ? -EAGAIN : -errno;
+}
+
+static ssize_t read_from(const struct flow *flow, char *data, size_t size)
+{
+	struct iovec room = {data, size};
+	ssize_t n;
+
+	if (flow->from_care == FLOW_AT_EASE)
+		return io_read(flow->relay.from, data, size);
+	n = flow->from_care == FLOW_SOCKET ? recv(flow->relay.from, data, size, MSG_DONTWAIT)
+					   : preadv2(flow->relay.from, &room, 1, -1, RWF_NOWAIT);
+	if (is_unknown(n))
+		return io_read(flow->relay.from, data, size);
+	return result_of(n);
+}
+
+static ssize_t write_to(struct flow *flow)
+{
+	char *data = flow->buf + flow->start;
+	size_t size = flow->end - flow->start;
+	const struct iovec bytes = {data, size};
+	ssize_t n;
+
+	if (flow->to_care == FLOW_AT_EASE)
+		return io_write(flow->relay.to, data, size);
+	n = flow->to_care == FLOW_SOCKET
+		    ? send(flow->relay.to, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+		    : pwritev2(flow->relay.to, &bytes, 1, -1, RWF_NOWAIT);
+	if (is_unknown(n))
+		return io_write(flow->relay.to, data, promised(flow->to_care, size));
+	return result_of(n);
+}
+
 /* As much as is there, where asking for more never waits. Returns what ended it: 0 or -errno as read(2). */
 static ssize_t fill(struct flow *flow)
 {
@@ -123,8 +202,8 @@ static ssize_t fill(struct flow *flow)
 	do {
 		size_t room = sizeof(flow->buf) - flow->end - (flow->keys ? KEYS_MAX : 0);
 
-		n = io_read(flow->relay.from, flow->buf + flow->end,
-			    flow->budget < room ? flow->budget : room);
+		n = read_from(flow, flow->buf + flow->end,
+			      flow->budget < room ? flow->budget : room);
 		if (n <= 0)
 			return n;
 		flow->end += (size_t)n;
@@ -141,6 +220,19 @@ static void record(const struct flow *flow)
 		recording_input(flow->recording, flow->buf, flow->end);
 }
 
+/*
+ * EIO: nobody has the pty's other side open. The command, which runs, may open it again (/dev/tty, or after
+ * vhangup(2)): from now on we keep it open. ioctl_tty(2), TIOCGPTPEER
+ */
+static bool keep_open(struct flow *flow)
+{
+	if (!flow->own_from || flow->budget != SIZE_MAX)
+		return false;
+	close_fd(&flow->slave);
+	flow->slave = ioctl(flow->relay.from, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	return flow->slave >= 0;
+}
+
 static void read_some(struct flow *flow)
 {
 	ssize_t r = fill(flow);
@@ -153,26 +245,14 @@ static void read_some(struct flow *flow)
 		record(flow); /* an end that came after it is found again by the next read */
 	} else if (r == 0 && flow->to_terminal) {
 		end_terminal(flow);
-	} else if (r != -EAGAIN) { /* EIO: a pty whose other side is closed */
+	} else if (r != -EAGAIN && !(r == -EIO && keep_open(flow))) {
 		flow_close(flow);
 	}
 }
 
-static ssize_t write_or_send(const struct flow *flow)
-{
-	const char *data = flow->buf + flow->start;
-	size_t size = flow->end - flow->start;
-	ssize_t n;
-
-	if (!flow->to_socket)
-		return io_write(flow->relay.to, data, size);
-	n = send(flow->relay.to, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-	return n < 0 ? -errno : n;
-}
-
 static void write_some(struct flow *flow)
 {
-	ssize_t n = write_or_send(flow);
+	ssize_t n = write_to(flow);
 
 	if (n == -EAGAIN)
 		return;
@@ -206,6 +286,6 @@ void flow_step(struct flow *flow)
 
 	if (!told)
 		read_some(flow);
-	if (flow_has_bytes(flow) && (told || !flow->may_wait))
+	if (flow_has_bytes(flow) && (told || flow->to_care == FLOW_AT_EASE))
 		write_some(flow);
 }

@@ -56,6 +56,18 @@ static int take_child(struct starting *s, struct cj_error *err)
 	return 0;
 }
 
+/* Who it has to kill, if there is one already. */
+static void tell_watchdog(struct starting *s)
+{
+	_cleanup_fd_ int proc = -EBADF;
+
+	if (!s->board || s->board->command || take_child(s, NULL) < 0 || s->child <= 0)
+		return;
+	if (proc_open(s->child, &proc, NULL) == 0)
+		(void)proc_read_start_time(proc, &s->board->start);
+	__atomic_store_n(&s->board->command, s->child, __ATOMIC_RELEASE);
+}
+
 static int take_report(struct starting *s, const struct report *report, struct cj_error *err)
 {
 	if (++s->reports > REPORTS_MAX)
@@ -73,6 +85,7 @@ static int take_report(struct starting *s, const struct report *report, struct c
 		return 0;
 	case REPORT_EXECUTE:
 		s->executes = true;
+		tell_watchdog(s); /* now: once it runs we may be killed at any moment */
 		return 0;
 	case REPORT_ERROR:
 		if (!s->failure.code)
@@ -296,6 +309,8 @@ static void end_processes(struct starting *s)
 	(void)take_child(s, NULL);
 	if (check_frozen(s, NULL) < 0)
 		thaw(s);
+	if (own_cgroups_any(&s->own)) /* also who was frozen there, or below */
+		own_cgroups_kill(&s->own);
 	process_end_within(&s->stage_fd, patience);
 	(void)take_child(s, NULL);
 	process_end_within(&s->child_fd, patience);
@@ -343,15 +358,9 @@ static void give_child(struct starting *s, struct cj_child *child)
 	child->life = take_fd(&s->life_w);
 	child->life_r = take_fd(&s->life_r);
 	child->watchdog = take_fd(&s->watchdog);
-	child->start = 0;
-	child->board = s->board;
+	child->board = take_ptr(s->board);
+	child->start = child->board ? child->board->start : 0;
 	child->own = s->own;
-	s->board = NULL;
-	if (child->board) {
-		child_read_start(child);
-		child->board->start = child->start;
-		__atomic_store_n(&child->board->command, child->pid, __ATOMIC_RELEASE);
-	}
 	child->pending = s->pending;
 	child->detached = s->options->detach;
 	s->own = (struct own_cgroups)OWN_CGROUPS_INIT;

@@ -339,8 +339,6 @@ static int start_watchdog(struct starting *s, struct cj_error *err)
 
 	if (s->options->detach || (s->own.n == 0 && watch.terminal < 0))
 		return 0;
-	if (watch.terminal >= 0 && tcgetattr(watch.terminal, &watch.before) < 0)
-		return cj_fail(err, errno, "read the mode of the terminal");
 	page = mmap(NULL, sizeof(*s->board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		    0);
 	if (page == MAP_FAILED)

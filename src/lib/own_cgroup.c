@@ -18,39 +18,6 @@
 
 enum { TRIES = 100 };
 
-static const char tree_prefix[] = "conjoin-";
-
-/* "PID:ID.N": the supervisor that made it, so that others can tell whether it still lives. */
-static bool is_stale(const char *name)
-{
-	_cleanup_(pidref_done) struct pidref ref = PIDREF_INIT;
-	char text[64];
-	size_t length = strcspn(name, ".");
-	struct handle handle;
-
-	if (!name[length] || length >= sizeof(text))
-		return false; /* not one of ours */
-	memcpy(text, name, length);
-	text[length] = '\0';
-	return handle_parse(text, &handle) == 0 &&
-	       pidref_open_handle(&handle, &ref, NULL) == -ESRCH;
-}
-
-/* Of names that begin with `prefix`. */
-static void remove_stale(int base, const char *prefix)
-{
-	_cleanup_dir_ DIR *dir = NULL;
-	const struct dirent *entry;
-	int fd = openat(base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	while (dir && (entry = readdir(dir)))
-		if (entry->d_type == DT_DIR &&
-		    strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
-		    is_stale(entry->d_name + strlen(prefix)))
-			(void)own_cgroup_remove(base, entry->d_name); /* in use: not yet */
-}
-
 /* The mount's root, which "MOUNT/conjoin" lies in. Something else may be mounted over it. */
 static int open_parent(const char *base_path)
 {
@@ -197,54 +164,34 @@ static void drop(struct own_cgroup *own)
 	own->name = NULL;
 }
 
-/* Also where this run makes none: what was limited then needn't be limited now. */
-static void remove_stale_elsewhere(const struct cgroup_mounts *mounts)
-{
-	for (size_t i = 0; i < mounts->n; i++) {
-		_cleanup_free_ char *path = NULL;
-		_cleanup_fd_ int base = -EBADF;
-
-		if (asprintf(&path, "%s/conjoin", mounts->mounts[i].point) < 0) {
-			path = NULL;
-			return;
-		}
-		base = cgroup_open(path);
-		if (base < 0)
-			continue;
-		remove_stale(base, "");
-		(void)rmdir(path); /* ENOTEMPTY: somebody's in use */
-	}
-}
-
-/* What it will be called. The time tells several of one process apart. */
-static int name_one(const struct plan_cgroup *cgroup, const char *handle, size_t i,
+/* What it will be called. The time tells several of one process apart; own_cgroup_stale.c reads it. */
+static int name_one(const struct plan_cgroup *cgroup, const char *maker, size_t i,
 		    struct own_cgroup *own)
 {
 	struct timespec now;
-	char name[96];
+	char name[128];
 
 	*own = (struct own_cgroup){.base = -EBADF,
 				   .i = i,
 				   .tree = cgroup->tree,
 				   .freezes = !cgroup->unified && cgroup->tree};
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	(void)snprintf(name, sizeof(name), "%s%s.%llx", cgroup->tree ? tree_prefix : "", handle,
+	(void)snprintf(name, sizeof(name), "%s%s.%llx", cgroup->tree ? OWN_CGROUP_TREE : "", maker,
 		       (unsigned long long)now.tv_sec << 32 | (unsigned long long)now.tv_nsec);
 	own->name = strdup(name);
 	own->base_path = cgroup->tree ? NULL : strdup(cgroup->directory);
 	if (!own->name || (!own->base_path && !cgroup->tree))
 		return -ENOMEM;
 	own->base = cgroup->tree ? cgroup_open(cgroup->directory) : open_base(cgroup->directory);
-	if (cgroup->tree && own->base >= 0)
-		remove_stale(own->base, tree_prefix);
 	return 0;
 }
 
 int own_cgroups_name(const struct cj_plan *plan, struct own_cgroups *ret, struct cj_error *err)
 {
+	uint64_t pidns = plan->facts.ours.namespaces.inode[NAMESPACE_PID];
 	_cleanup_(own_cgroups_done) struct own_cgroups all = OWN_CGROUPS_INIT;
 	_cleanup_(pidref_done) struct pidref self = PIDREF_INIT;
-	char handle[48];
+	char handle[48], maker[80];
 	size_t n = 0;
 	int r;
 
@@ -256,14 +203,16 @@ int own_cgroups_name(const struct cj_plan *plan, struct own_cgroups *ret, struct
 	if (r < 0)
 		return r;
 	(void)pidref_format(&self, handle, sizeof(handle));
-	remove_stale_elsewhere(&plan->facts.mounts);
+	own_cgroups_sweep_mounts(&plan->facts.mounts, pidns); /* first: "conjoin" is opened then */
+	(void)snprintf(maker, sizeof(maker), "%s.%llu", handle, (unsigned long long)pidns);
 	all.list = calloc(n, sizeof(*all.list));
 	for (size_t i = 0; i < plan->n_cgroups && all.list; i++)
 		if ((plan->cgroups[i].own || plan->cgroups[i].tree) &&
-		    name_one(&plan->cgroups[i], handle, i, &all.list[all.n++]) < 0)
+		    name_one(&plan->cgroups[i], maker, i, &all.list[all.n++]) < 0)
 			return cj_fail(err, ENOMEM, "make a cgroup");
 	if (!all.list)
 		return cj_fail(err, ENOMEM, "make a cgroup");
+	own_cgroups_sweep_trees(&all, pidns);
 	*ret = all;
 	all = (struct own_cgroups)OWN_CGROUPS_INIT;
 	return 0;

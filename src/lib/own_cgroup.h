@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Cgroups for one command: made, killed and removed again. Fresh ones, "conjoin/HANDLE" in each hierarchy
- * that a limit needs, outside of the target's; or one for its tree, "conjoin-HANDLE" below the target's own, with
- * no limit and no controller: accounting and limits stay the target's.
+ * Cgroups for one command: made, killed and removed again. Fresh ones, "conjoin/MAKER" in each hierarchy
+ * that a limit needs, outside of the target's; or one for its tree, "conjoin-MAKER" below the target's own, with
+ * no limit and no controller: accounting and limits stay the target's. MAKER is HANDLE.PIDNS.TIME: whose handle it is
+ * tells the inode number of a pid namespace.
  */
 #pragma once
 
@@ -27,11 +28,13 @@ struct own_cgroups {
 	bool killed;  /* who is in them is about to end */
 };
 
+#define OWN_CGROUP_TREE "conjoin-" /* a tree's begins with it */
+
 #define OWN_CGROUPS_INIT {.list = NULL}
 
 /*
  * Opens the places of those of the plan and decides what they'll be called, so that a watchdog can know it before they
- * are there. Leftovers of runs whose supervisor is gone are removed on the way.
+ * are there. What ended runs have left there is removed on the way.
  */
 int own_cgroups_name(const struct cj_plan *plan, struct own_cgroups *ret, struct cj_error *err);
 
@@ -60,8 +63,24 @@ int own_cgroups_populated(const struct own_cgroups *own);
 /* Removes them like own_cgroups_done(), and frees nothing: a watchdog may call it. */
 void own_cgroups_remove(struct own_cgroups *own);
 
-/* Removes one with what was made below it, if nobody lives there: EBUSY. */
-int own_cgroup_remove(int base, const char *name);
+/* Removes one with what was made below it, if nobody lives there: EBUSY. ETIMEDOUT: not by `end` of clock_ms(). */
+int own_cgroup_remove(int base, const char *name, int64_t end);
 
-/* Removes them; one in which processes are left stays, for the next run to remove. */
+/*
+ * Remove what ended runs have left, below MOUNT/conjoin of each mount, itself included, and next to the trees of `own`.
+ * For names of another pid namespace than `pidns`, which is ours, their age has to tell.
+ */
+void own_cgroups_sweep_mounts(const struct cgroup_mounts *mounts, uint64_t pidns);
+void own_cgroups_sweep_trees(const struct own_cgroups *own, uint64_t pidns);
+
+/*
+ * Opens anew what they lie in: since they were named others may have removed that as empty, and it was made again. For a
+ * watchdog: allocates nothing.
+ */
+void own_cgroups_reopen(struct own_cgroups *own);
+
+/*
+ * Removes them. A tree's survivors go to the cgroup above, where they would be without it; one that made cgroups of its own
+ * keeps them, and limits stay with whom they are for: these are for the next run to remove.
+ */
 void own_cgroups_done(struct own_cgroups *own);

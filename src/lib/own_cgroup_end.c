@@ -19,7 +19,7 @@
 #include "sys/proc.h"
 #include "sys/syscalls.h"
 
-enum { REMOVE_MS = 500, KILL_MS = 1000, FREEZE_MS = 100 };
+enum { REMOVE_MS = 500, KILL_MS = 1000, FREEZE_MS = 100, MOVE_MS = 200 };
 
 /* One of theirs: our own, or one that was made below it. */
 static bool is_name_at(const char *at, size_t length)
@@ -64,16 +64,19 @@ static void kill_if_in(const struct own_cgroup *own, pid_t pid)
 		(void)sys_pidfd_send_signal(pidfd, SIGKILL);
 }
 
-struct killing {
+typedef void each_function(const struct own_cgroup *own, pid_t pid);
+
+/* What is done with each process that is listed, and how many there were. */
+struct each {
 	const struct own_cgroup *own;
+	each_function *function;
 	int count;
 };
 
-/* Kills who is listed there, and counts them. */
-static int kill_listed(int dir, void *data)
+static int do_each(int dir, void *data)
 {
 	_cleanup_fd_ int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	struct killing *killing = data;
+	struct each *each = data;
 	char buf[2048];
 	pid_t pid = 0;
 	ssize_t n;
@@ -85,8 +88,8 @@ static int kill_listed(int dir, void *data)
 				continue;
 			}
 			if (pid > 0)
-				kill_if_in(killing->own, pid);
-			killing->count += pid > 0;
+				each->function(each->own, pid);
+			each->count += pid > 0;
 			pid = 0;
 		}
 	return 0;
@@ -94,9 +97,9 @@ static int kill_listed(int dir, void *data)
 
 static int kill_all_listed(const struct own_cgroup *own)
 {
-	struct killing killing = {.own = own};
+	struct each killing = {own, kill_if_in, 0};
 
-	(void)cgroup_visit_below(own->base, own->name, kill_listed, &killing);
+	(void)cgroup_visit_below(own->base, own->name, do_each, &killing);
 	return killing.count;
 }
 
@@ -212,14 +215,44 @@ int own_cgroups_populated(const struct own_cgroups *own)
 }
 
 /* What was made below it goes with it, unless somebody lives there. */
-int own_cgroup_remove(int base, const char *name)
+int own_cgroup_remove(int base, const char *name, int64_t end)
 {
 	int r;
 
 	if (unlinkat(base, name, AT_REMOVEDIR) == 0) /* the common case */
 		return 0;
 	r = is_populated(base, name);
-	return r == 0 ? cgroup_remove_below(base, name) : r < 0 ? r : -EBUSY;
+	return r == 0 ? cgroup_remove_below(base, name, end) : r < 0 ? r : -EBUSY;
+}
+
+/*
+ * cgroupfs knows processes by number alone. It's open and in there, so the number is its own until somebody waits for it;
+ * in these two calls nobody else can have got it, all other numbers come first. pid_namespaces(7), alloc_pid()
+ */
+static void move_up(const struct own_cgroup *own, pid_t pid)
+{
+	_cleanup_fd_ int pidfd = sys_pidfd_open(pid, 0);
+	char text[16];
+
+	(void)format_safe(text, sizeof(text), "%d", pid);
+	if (pidfd >= 0 && is_in(pid, own->name) && sys_pidfd_send_signal(pidfd, 0) == 0)
+		(void)proc_write(own->base, "cgroup.procs", text);
+}
+
+/* Those that fork meanwhile are found in the next round; who has a cgroup below this one keeps that. */
+static void move_survivors(const struct own_cgroup *own)
+{
+	_cleanup_fd_ int dir =
+		openat(own->base, own->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int64_t end = clock_ms() + MOVE_MS;
+	struct each moving = {own, move_up, 0};
+
+	if (dir < 0)
+		return;
+	do {
+		moving.count = 0;
+		(void)do_each(dir, &moving);
+	} while (moving.count > 0 && clock_ms() < end);
 }
 
 /*
@@ -229,16 +262,20 @@ int own_cgroup_remove(int base, const char *name)
 static void remove_one(struct own_cgroups *all, const struct own_cgroup *own)
 {
 	int64_t end = clock_ms() + REMOVE_MS;
+	bool moved = false;
 
-	while (own->name && own_cgroup_remove(own->base, own->name) == -EBUSY) {
+	while (own->name && own_cgroup_remove(own->base, own->name, end) == -EBUSY) {
 		bool lives = is_populated(own->base, own->name) != 0;
 
-		if (lives && !all->killed)
+		if (lives && !all->killed && (moved || !own->tree))
 			return; /* survivors stay, and it with them */
 		if (clock_ms() > end)
 			break;
-		if (lives) /* came after the rest was killed */
+		if (lives && all->killed) /* came after the rest was killed */
 			own_cgroups_kill(all);
+		else if (lives)
+			move_survivors(own);
+		moved |= lives;
 		(void)poll(NULL, 0, 1);
 	}
 	if (own->base_path)
@@ -251,6 +288,19 @@ void own_cgroups_remove(struct own_cgroups *own)
 	for (size_t i = 0; i < own->n; i++)
 		if (own->list[i].base >= 0)
 			remove_one(own, &own->list[i]);
+}
+
+void own_cgroups_reopen(struct own_cgroups *own)
+{
+	for (size_t i = 0; i < own->n; i++) {
+		struct own_cgroup *one = &own->list[i];
+		int base = one->base_path ? cgroup_open(one->base_path) : -EBADF;
+
+		if (base < 0)
+			continue;
+		close_fd(&one->base);
+		one->base = base;
+	}
 }
 
 void own_cgroups_done(struct own_cgroups *own)

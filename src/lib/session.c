@@ -14,21 +14,18 @@
 #include "lib/notify.h"
 #include "lib/recording.h"
 #include "lib/session_signals.h"
+#include "lib/session_time.h"
 #include "sys/syscalls.h"
 
 enum {
 	FDS = 4 + CJ_RELAYS_MAX,
 	NOTIFY_FD = FDS - 1,
 	PAUSE_FD = FDS - 2,
-	AGAIN_MS = 100,
 	KEPT_MS = 2000,
-	TREE_MS = 50,
-	GIVE_UP_MS = 500,
 	FLUSH_MS = 200
 };
 
-/* Once: who is paused and continued all the time doesn't fill a log. */
-static void tell_if_paused(struct session *session)
+void session_tell_if_paused(struct session *session)
 {
 	const struct cj_session_options *options = session->options;
 
@@ -50,7 +47,7 @@ static void take_signal(struct session *session)
 	if (io_read(session->options->signals, &info, sizeof(info)) == sizeof(info) &&
 	    signal_is_to_be_sent_on(&info)) {
 		session_take_signal(session, (int)info.ssi_signo);
-		tell_if_paused(session);
+		session_tell_if_paused(session);
 	}
 }
 
@@ -69,20 +66,11 @@ static void take_write_error(struct session *session, struct flow *flow)
 	flow->write_error = 0;
 	if (!code || !flow->relay.output)
 		return;
+	session->lost |= code == EIO;
 	if (code != EPIPE && code != EIO) /* those mean that nobody wants it any more */
 		session->options->output_error = code;
 	if (session->options->pty >= 0)
 		hang_up(session);
-}
-
-static bool may_time_out(const struct cj_session_options *options)
-{
-	return SESSION_HAS(options, timed_out) && options->timeout > 0;
-}
-
-static bool has_timed_out(const struct cj_session_options *options)
-{
-	return may_time_out(options) && options->timed_out;
 }
 
 /* Has the command ended? What a tracer inside keeps from us is asked for again, for two seconds. */
@@ -98,7 +86,7 @@ static int look_at_child(struct session *session, struct cj_error *err)
 	session->kept_from_us = !session->ended;
 	if (session->ended || clock_ms() < session->kept_until)
 		return 0;
-	if (has_timed_out(session->options))
+	if (session_has_timed_out(session->options))
 		session->given_up = true; /* its time was up, however it ended */
 	else
 		return cj_fail(
@@ -139,7 +127,7 @@ int session_wait_once(struct session *session, int timeout, struct cj_error *err
 	if (r < 0)
 		return r;
 	if (fds[PAUSE_FD].revents)
-		tell_if_paused(session);
+		session_tell_if_paused(session);
 	if (fds[1].revents)
 		take_signal(session);
 	for (int i = 0; i < CJ_RELAYS_MAX; i++)
@@ -152,7 +140,8 @@ int session_wait_once(struct session *session, int timeout, struct cj_error *err
 
 static bool kills_tree(const struct cj_session_options *options)
 {
-	return has_timed_out(options) || (SESSION_HAS(options, wait_all) && options->kill_tree);
+	return session_has_timed_out(options) ||
+	       (SESSION_HAS(options, wait_all) && options->kill_tree);
 }
 
 /* Its terminal, or whoever it was for, is lost: a tree that can be found as a whole ends with it. */
@@ -169,66 +158,12 @@ static bool waits_for_tree(const struct cj_session_options *options)
 	return SESSION_HAS(options, wait_all) && options->wait_all;
 }
 
-static int64_t later(int64_t now, int64_t by)
-{
-	return by > INT64_MAX - now ? INT64_MAX : now + by;
-}
-
-static void keep_time(struct session *session)
-{
-	struct cj_session_options *options = session->options;
-	bool any = session->stop_at || session->kill_at || session->give_up_at;
-	int64_t now = any ? clock_ms() : 0;
-
-	if (session->stop_at && now >= session->stop_at) {
-		session->stop_at = 0;
-		session->kill_at = later(now, options->grace);
-		session->told_to_end = true;
-		options->timed_out = 1;
-		session_send(session, options->timeout_signal ?: SIGTERM);
-		session_send(session, SIGCONT); /* stopped, it wouldn't hear of it */
-		tell_if_paused(session);
-	}
-	if (session->kill_at && now >= session->kill_at) {
-		session->kill_at = 0;
-		child_kill_tree(session->child);
-		session->give_up_at = clock_ms() + GIVE_UP_MS;
-	} else if (session->give_up_at && now >= session->give_up_at) {
-		session->give_up_at = 0;
-		session->given_up = !session->kept_from_us; /* that has a limit of its own */
-	}
-}
-
-/* How long to wait at most, for what has to be done at a time. */
-static int next_wait(const struct session *session)
-{
-	int64_t at = session->stop_at ?: session->kill_at ?: session->give_up_at;
-	int wait = session->tree_waits	   ? TREE_MS
-		   : session->kept_from_us ? AGAIN_MS
-		   : session->lasts	   ? -1
-					   : WATCHDOG_AFTER_MS;
-	int64_t left = at ? at - clock_ms() : INT_MAX;
-
-	if (!at || (wait >= 0 && wait < left))
-		return wait;
-	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
-}
-
 static bool outputs_open(const struct session *session)
 {
 	for (int i = 0; i < CJ_RELAYS_MAX; i++)
 		if (session->flows[i].relay.output && flow_is_open(&session->flows[i]))
 			return true;
 	return false;
-}
-
-static int time_left(const struct session *session)
-{
-	int64_t left = session->stop_at ? session->stop_at - clock_ms() : -1;
-
-	if (!session->stop_at)
-		return -1;
-	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
 /* The command has ended: what it wrote is in the pipes by now, what others will write isn't ours. */
@@ -249,7 +184,8 @@ static int drain(struct session *session, struct cj_error *err)
 		for (int i = 0; i < CJ_RELAYS_MAX; i++)
 			pending |= flow_has_bytes(&session->flows[i]);
 		r = session_wait_once(
-			session, pending && !session->told_to_end ? time_left(session) : 0, err);
+			session, pending && !session->told_to_end ? session_time_left(session) : 0,
+			err);
 		if (r == 0 && pending && !session->told_to_end && session->stop_at) {
 			session->options->timed_out = 1; /* nobody has taken it in time */
 			session->options->output_error = ETIMEDOUT;
@@ -277,8 +213,9 @@ static void give_up(struct session *session, struct cj_exit *ret)
 	struct cj_session_options *options = session->options;
 
 	if (SESSION_HAS(options, oom))
-		options->ending = ending_is_paused(&session->ending) ? CJ_ENDING_PAUSED
-								     : CJ_ENDING_STUCK;
+		options->ending = session->kept_from_us		       ? CJ_ENDING_TRACED
+				  : ending_is_paused(&session->ending) ? CJ_ENDING_PAUSED
+								       : CJ_ENDING_STUCK;
 	session->child->given_up = true;
 	*ret = (struct cj_exit){.code = -1, .signal = SIGKILL};
 }
@@ -325,6 +262,7 @@ static void begin_to_last(struct session *session)
 	session->lasts = true;
 	ending_begin(&session->ending);
 	session_tell(session, CJ_SESSION_LASTS);
+	session_look_ahead(session);
 	/* The parent death signal is there: no reason to end a command that runs. */
 	if (watchdog_start(session->child, NULL) < 0 && SESSION_HAS(options, oom) && options->log)
 		options->log(
@@ -338,12 +276,14 @@ static int wait_for_command(struct session *session, struct cj_error *err)
 	int r = 0;
 
 	while (!session->ended && !session->given_up && r >= 0 && !session->keys.complete) {
-		r = session_wait_once(session, next_wait(session), err);
+		r = session_wait_once(session, session_next_wait(session), err);
 		if (r >= 0)
 			r = session_suspend(session, err);
 		if (session->ended || r < 0)
 			break;
-		keep_time(session);
+		session_keep_time(session);
+		if (session->behind)
+			session_look_ahead(session);
 		if (!session->lasts && clock_ms() >= session->lasts_at)
 			begin_to_last(session);
 	}
@@ -372,6 +312,8 @@ static void let_go(struct session *session)
 
 		options->timeout = left > 0 ? left : 1;
 	}
+	if (SESSION_HAS(options, in_grace))
+		options->in_grace = !session->stop_at && session->kill_at;
 	options->detached = 1;
 }
 
@@ -383,10 +325,10 @@ static int wait_for_tree(struct session *session, struct cj_error *err)
 	session->tree_waits = true;
 	while (r >= 0 && (!session->told_to_end || session->kill_at) &&
 	       child_tree_lives(session->child) > 0) {
-		r = session_wait_once(session, next_wait(session), err);
+		r = session_wait_once(session, session_next_wait(session), err);
 		if (r >= 0)
 			r = session_suspend(session, err);
-		keep_time(session);
+		session_keep_time(session);
 	}
 	session->tree_waits = false;
 	return r < 0 ? r : 0;
@@ -399,6 +341,7 @@ static void init(struct session *session, struct cj_child *child,
 	session->options = options;
 	session->ended = session->tree_waits = session->give_up = session->told_to_end = false;
 	session->lasts = session->continued = session->hung_up = session->goes_on = false;
+	session->lost = session->behind = false;
 	session->suspend_by = 0;
 	session->kept_from_us = false;
 	session->lasts_at = clock_ms() + WATCHDOG_AFTER_MS;
@@ -410,10 +353,8 @@ static void init(struct session *session, struct cj_child *child,
 		ending_begin(&session->ending);
 		session->ending.since = 0; /* before it could be killed for anything */
 	}
-	if (may_time_out(options)) {
-		options->timed_out = 0;
-		session->stop_at = later(clock_ms(), options->timeout);
-	}
+	if (session_may_time_out(options))
+		session_begin_time(session);
 	session->keys.size = session->keys.matched = 0;
 	session->keys.complete = false;
 	if (SESSION_HAS(options, detached))
@@ -440,7 +381,7 @@ static int run(struct cj_child *child, struct cj_session_options *options, struc
 	int r = 0;
 
 	init(&session, child, options);
-	if (may_time_out(options) || kills_tree(options) || waits_for_tree(options))
+	if (session_may_time_out(options) || kills_tree(options) || waits_for_tree(options))
 		child_read_start(child);
 	take_pending(&session);
 	r = wait_for_command(&session, err);
@@ -453,8 +394,8 @@ static int run(struct cj_child *child, struct cj_session_options *options, struc
 		return 0;
 	}
 	/* A signal that it has survived has told it something else. */
-	session.told_to_end &= child->end.signal != 0 || has_timed_out(options);
-	if (r >= 0 && waits_for_tree(options) && !has_timed_out(options))
+	session.told_to_end &= child->end.signal != 0 || session_has_timed_out(options);
+	if (r >= 0 && waits_for_tree(options) && !session_has_timed_out(options))
 		r = wait_for_tree(&session, err);
 	notify_finish(notify_of(options), child);
 	if (kills_tree(options) || was_hung_up(&session))

@@ -2,23 +2,29 @@
 #include "lib/session_signals.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "lib/recording.h"
+#include "lib/session_time.h"
 #include "sys/session.h"
 #include "sys/spawn.h"
 #include "sys/syscalls.h"
 
-enum { HANDLER_MS = 100, LOOK_MS = 2, ROUNDS = 64 };
+enum { HANDLER_MS = 100, LOOK_MS = 2, ROUNDS = 64, LOST_MS = 10000 };
 
 /* What the kernel also sends by itself, about us. signal(7) */
 static const uint64_t about_us = SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGPIPE) | SIGNAL_BIT(SIGSEGV) |
 				 SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGFPE) |
-				 SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGABRT) | SIGNAL_BIT(SIGSYS);
+				 SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGABRT) | SIGNAL_BIT(SIGSYS) |
+				 SIGNAL_BIT(SIGXFSZ) | SIGNAL_BIT(SIGXCPU);
+
+static const uint64_t by_writing = SIGNAL_BIT(SIGPIPE) | SIGNAL_BIT(SIGXFSZ);
 
 static const uint64_t stopping = SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU);
 
@@ -28,10 +34,10 @@ bool signal_is_to_be_sent_on(const struct signalfd_siginfo *info)
 		return false;
 	if (!(about_us & SIGNAL_BIT(info->ssi_signo)))
 		return true;
-	/* SIGPIPE is "sent" by who writes to nobody: kernel/signal.c, SEND_SIG_NOINFO */
+	/* SIGPIPE and SIGXFSZ are "sent" by who writes: kernel/signal.c, SEND_SIG_NOINFO */
 	return (info->ssi_code == SI_USER || info->ssi_code == SI_QUEUE ||
 		info->ssi_code == SI_TKILL) &&
-	       !(info->ssi_signo == SIGPIPE && info->ssi_pid == (uint32_t)getpid());
+	       !(by_writing & SIGNAL_BIT(info->ssi_signo) && info->ssi_pid == (uint32_t)getpid());
 }
 
 bool session_carry_size(const struct session *session)
@@ -79,9 +85,33 @@ void session_send(struct session *session, int sig)
 		(void)cj_child_signal(session->child, sig); /* ended: no matter */
 }
 
+/* A terminal that was hung up, as poll(2) shows it; of a pipe it tells only half of that. */
+static bool is_lost(int fd)
+{
+	const short gone = POLLHUP | POLLERR;
+	struct pollfd ready = {.fd = fd, .events = 0};
+	struct stat st;
+
+	return fd >= 0 && poll(&ready, 1, 0) == 1 && (ready.revents & gone) == gone &&
+	       fstat(fd, &st) == 0 && S_ISCHR(st.st_mode);
+}
+
+static bool has_lost_its_terminal(const struct session *session)
+{
+	bool lost = session->lost || is_lost(session->options->terminal);
+
+	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
+		const struct cj_relay *relay = &session->flows[i].relay;
+
+		lost |= is_lost(relay->output ? relay->to : relay->from);
+	}
+	return lost;
+}
+
 /*
  * Whoever it was for is gone, and so are all of the command's session told, as a terminal's end tells its foreground.
- * Who is stopped hears of it, too: as the kernel does for orphaned groups. tty_ioctl(4)
+ * Who is stopped hears of it, too: as the kernel does for orphaned groups. tty_ioctl(4). With a terminal that is lost nobody
+ * will ever hear of who ignores it.
  */
 static void hang_up(struct session *session)
 {
@@ -89,6 +119,8 @@ static void hang_up(struct session *session)
 	child_read_start(session->child);
 	child_signal_session(session->child, SIGHUP);
 	child_signal_session(session->child, SIGCONT);
+	if (has_lost_its_terminal(session))
+		session_kill_later(session, LOST_MS);
 }
 
 static void send_on(struct session *session, int sig)
@@ -105,6 +137,26 @@ static bool ends(int sig)
 	return SIGNALS_TO_END & SIGNAL_BIT(sig);
 }
 
+static bool is_behind(const struct session *session)
+{
+	const struct cj_session_options *options = session->options;
+	bool asks = options->pty >= 0 && options->terminal >= 0 && session_is_listened_to(session);
+	pid_t foreground = asks ? tcgetpgrp(options->terminal) : -1;
+
+	return foreground >= 0 && foreground != getpgrp();
+}
+
+void session_look_ahead(struct session *session)
+{
+	bool before = session->behind;
+
+	session->behind = is_behind(session);
+	if (!before || session->behind)
+		return;
+	session_tell(session, CJ_SESSION_CONTINUED);
+	(void)session_carry_size(session);
+}
+
 /* We go on. Who stopped us by SIGSTOP has left the terminal in a mode of its own. */
 static bool is_continued(struct session *session)
 {
@@ -114,6 +166,7 @@ static bool is_continued(struct session *session)
 	session->goes_on = true;
 	session_tell(session, CJ_SESSION_CONTINUED);
 	(void)session_carry_size(session);
+	session_look_ahead(session);
 	return by_us;
 }
 
@@ -206,6 +259,7 @@ int session_suspend(struct session *session, struct cj_error *err)
 	session->suspend_by = 0; /* more of them came meanwhile: we are about to stop */
 	if (r == 0 && !session->goes_on)
 		session_tell(session, CJ_SESSION_STOP);
+	session_look_ahead(session);
 	if (stops_command) {
 		child_signal_session(session->child, SIGCONT);
 		session->continued = !session->goes_on; /* then that one was taken */

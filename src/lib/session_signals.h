@@ -28,6 +28,12 @@ bool session_carry_size(const struct session *session);
  */
 int session_suspend(struct session *session, struct cj_error *err);
 
+/*
+ * Are we in the foreground of the caller's terminal? A shell's `fg` tells that to a stopped job alone, by SIGCONT: as long as we
+ * aren't (`behind`) this is to be asked again, and tells the caller when we are.
+ */
+void session_look_ahead(struct session *session);
+
 /* Is it about a terminal of our session that listens to somebody else now? */
 bool session_is_in_background(const struct session *session, const struct flow *flow);
 /* flow_step() there: the kernel may stop our whole group for it. */

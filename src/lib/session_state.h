@@ -24,7 +24,9 @@ struct session {
 	bool give_up;	  /* told to stop while the last output is passed on */
 	bool lasts;   /* it has run for so long that this was told, and that there is a watchdog */
 	bool hung_up; /* by SIGHUP */
-	bool goes_on; /* SIGCONT came while we were about to stop */
+	bool lost;    /* the terminal that output went to */
+	bool behind; /* in the background of the caller's terminal, which nobody tells us the end of */
+	bool goes_on;	    /* SIGCONT came while we were about to stop */
 	bool continued;	    /* by us: the SIGCONT that is on its way is no news to it */
 	int suspend_by;	    /* a signal that asks us to stop; 0: none does */
 	bool kept_from_us;  /* dead, but a tracer inside has not let go of it: we ask again */
@@ -43,6 +45,9 @@ struct session {
 
 /* One round of waiting, for `timeout` milliseconds at most (-1: no limit). 0: nothing came. session.c */
 int session_wait_once(struct session *session, int timeout, struct cj_error *err);
+
+/* Warns that the target is paused, if it is. Once: who is paused and continued all the time doesn't fill a log. session.c */
+void session_tell_if_paused(struct session *session);
 
 /* Tells the caller what happens to it, if it listens. */
 static inline void session_tell(const struct session *session, enum cj_session_event event)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/terminal.h"
 #include "lib/child.h"
 #include "lib/tree.h"
 #include "sys/spawn.h"
@@ -32,22 +33,17 @@ static bool has_duties(const struct watch *watch)
 	return watch->pidfd < 0 || watch->own.n > 0 || watch->terminal >= 0;
 }
 
-/* Else it's somebody else's by now: of a shell, when the supervisor was stopped. */
-static bool is_raw(int terminal)
-{
-	struct termios now;
-
-	return tcgetattr(terminal, &now) == 0 && !(now.c_lflag & (tcflag_t)(ICANON | ECHO | ISIG));
-}
-
 static void put_in_order(struct watch *watch)
 {
 	struct tree tree = {.own = &watch->own, .pidfd = watch->pidfd};
 
-	if (watch->terminal >= 0 && is_raw(watch->terminal))
-		(void)tcsetattr(watch->terminal, TCSANOW, &watch->before);
+	/* Not raw: it's somebody else's by now, of a shell when the supervisor was stopped. */
+	if (watch->terminal >= 0 && __atomic_load_n(&watch->board->guards, __ATOMIC_ACQUIRE) &&
+	    terminal_is_raw(watch->terminal))
+		(void)tcsetattr(watch->terminal, TCSANOW, &watch->board->before);
 	tree.leader.pid = __atomic_load_n(&watch->board->command, __ATOMIC_ACQUIRE);
 	tree.leader.start = watch->board->start;
+	own_cgroups_reopen(&watch->own);
 	tree_kill(&tree);
 	own_cgroups_remove(&watch->own);
 }

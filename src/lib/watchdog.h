@@ -21,6 +21,8 @@ enum { WATCHDOG_AFTER_MS = 20 };
 struct watch_board {
 	pid_t command;	/* 0: not yet */
 	uint64_t start; /* its start time; before `command` */
+	int guards;	/* 1: `before` is the terminal's mode, from which it is being changed */
+	struct termios before;
 };
 
 /* What there is to put in order. */
@@ -30,7 +32,6 @@ struct watch {
 	const struct watch_board *board;
 	struct own_cgroups own; /* the supervisor's list, which it keeps */
 	int terminal;		/* -EBADF: none */
-	struct termios before;
 };
 
 /*

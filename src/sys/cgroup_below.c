@@ -92,9 +92,9 @@ int cgroup_visit_below(int base, const char *name, cgroup_visit *visit, void *da
 	return go_down(&walk, base, name, LEVELS);
 }
 
-int cgroup_remove_below(int base, const char *name)
+int cgroup_remove_below(int base, const char *name, int64_t end)
 {
-	const struct walk walk = {NULL, NULL, clock_ms() + WALK_MS};
+	const struct walk walk = {NULL, NULL, end};
 
 	return go_down(&walk, base, name, LEVELS);
 }

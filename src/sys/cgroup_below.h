@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 /* Called with the directory, O_RDONLY. Other than 0 ends the walk. */
 typedef int cgroup_visit(int directory, void *data);
 
@@ -20,6 +22,7 @@ int cgroup_visit_below(int base, const char *name, cgroup_visit *visit, void *da
 /*
  * Removes it with all below it, as far as nobody is in there.
  *
- *	EBUSY	somebody is
+ *	EBUSY		somebody is
+ *	ETIMEDOUT	it isn't done by `end` of clock_ms()
  */
-int cgroup_remove_below(int base, const char *name);
+int cgroup_remove_below(int base, const char *name, int64_t end);

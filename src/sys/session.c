@@ -57,15 +57,18 @@ static int signal_one(pid_t pid, const struct members *who, int signal)
 	return r < 0 && r != -ESRCH ? r : 1;
 }
 
-/* Has somebody else got the number since? Session 0 is the kernel's, and of all from outside of our pid namespace. */
+/*
+ * Has somebody else got the number since, or can't that be told? Session 0 is the kernel's, and of all from outside of our
+ * pid namespace.
+ */
 static bool is_recycled(const struct session_leader *leader)
 {
 	_cleanup_fd_ int proc = -EBADF;
 	uint64_t start;
 
-	if (leader->pid <= 0)
+	if (leader->pid <= 0 || leader->start == 0)
 		return true;
-	return leader->start && proc_open(leader->pid, &proc, NULL) == 0 &&
+	return proc_open(leader->pid, &proc, NULL) == 0 &&
 	       proc_read_start_time(proc, &start) == 0 && start != leader->start;
 }
 

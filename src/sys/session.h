@@ -12,7 +12,7 @@
 
 /*
  * Who began it. Its number stays the session's as long as the leader wasn't waited for or somebody is in it;
- * `start` tells whether who has that number now is still the leader. 0: it isn't compared.
+ * `start` tells whether who has that number now is still the leader. 0: that is unknown, and nobody is signalled.
  */
 struct session_leader {
 	pid_t pid;

@@ -108,7 +108,7 @@ def test_a_cgroup_of_its_own_is_joined_where_the_command_cant_be_born_in_it(rule
                        options=["--cgroup", "own", "--namespaces", "all,-cgroup"])
     assert done.returncode == 0, done
     unified = next(line for line in done.stdout.splitlines() if line.startswith("0::"))
-    assert re.fullmatch(r"0::.*/conjoin/\d+:s?\d+\.[0-9a-f]+", unified), unified
+    assert re.fullmatch(r"0::.*/conjoin/\d+:s?\d+\.\d+\.[0-9a-f]+", unified), unified
 
 
 def exe_of_supervisor(denied, box):

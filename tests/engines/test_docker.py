@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from lib import proc
-from lib.contract import KILLED, OURS, Contract, Pausing, rows, says_hostname, started
+from lib.contract import (KILLED, OURS, Contract, Pausing, Removal, rows, says_hostname,
+                          started)
 from lib.daemons import a_place, call, need, skip_if_unavailable
 from lib.docker import QUIET, Asked, Docker
 from lib.failure import assert_failed
@@ -20,7 +21,7 @@ from lib.program import clean_env
 ROUNDS = int(os.environ.get("RESTART_ROUNDS", "100"))
 
 
-class TestDocker(Contract, Pausing):
+class TestDocker(Contract, Pausing, Removal):
     @pytest.fixture(scope="class")
     def engine(self, docker):
         """The first one with the host's network makes a mount that stays as long as dockerd."""

@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from lib.contract import KILLED, OURS, Contract, Pausing, rows, says_hostname, started
+from lib.contract import (KILLED, OURS, Contract, Pausing, Removal, rows, says_hostname,
+                          started)
 from lib.daemons import call, skip_if_unavailable
 from lib.docker import Asked, EngineContainer
 from lib.held import Held, differences, portrait
@@ -20,7 +21,7 @@ STORAGE = "/var/lib/containers/storage"
 ROUNDS = int(os.environ.get("RESTART_ROUNDS", "100")) // 5
 
 
-class TestWithoutAService(Contract, Pausing):
+class TestWithoutAService(Contract, Pausing, Removal):
     knows_labels = False
 
     @pytest.fixture(scope="class")

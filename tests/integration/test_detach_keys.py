@@ -144,6 +144,20 @@ def test_without_a_log_it_never_waits_for_a_reader(terminal, box, conjoin):
         left.end()
 
 
+def test_a_full_disk_for_the_log_ends_nobody(terminal, box, conjoin):
+    """What can't be written is thrown away, and the command's terminal stays."""
+    left = leave(terminal, box, "trap ': >/hup' HUP; echo ready; while [ ! -e /go ]; do sleep 0.01; done; rm /go; "
+                 "seq 1 20000 && echo x >/dev/tty && [ ! -e /hup ] && : >/finished; exec sleep 1000",
+                 "--log", "/dev/full")
+    try:
+        assert conjoin.exec(box, "touch", "/go").returncode == 0
+        wait_for(lambda: proc.read(left.command, "cmdline").startswith(b"sleep"))
+        assert conjoin.exec(box, "rm", "/finished").returncode == 0
+        assert proc.alive(left.stays)
+    finally:
+        left.end()
+
+
 def test_a_time_limit_is_taken_over(terminal, box):
     begin = time.monotonic()
     left = leave(terminal, box, "trap '' TERM; echo ready; (setsid sleep 1000 &) ; sleep 1000; sleep 1000",
@@ -155,6 +169,18 @@ def test_a_time_limit_is_taken_over(terminal, box):
         wait_for(lambda: not proc.alive(left.stays))
     finally:
         left.end()
+
+
+def test_a_grace_that_has_begun_goes_on_and_doesnt_begin_anew(terminal, box):
+    script = "trap 'echo told' TERM; echo ready; while :; do sleep 0.01; done"
+    terminal.start(*KEYS, "--timeout", "300ms", "--grace", "2s", box.pid, "sh", "-c", script)
+    terminal.read_until(b"told")
+    begin = time.monotonic()
+    command = command_of(terminal.running.pid)
+    terminal.type(b"\x10\x11")
+    assert terminal.wait() == 0
+    wait_for(lambda: not proc.alive(command))
+    assert 1.5 < time.monotonic() - begin < 2.25
 
 
 def own_cgroups(pid):

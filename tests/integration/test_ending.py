@@ -12,7 +12,9 @@ import pytest
 
 from lib import proc
 from lib.failure import assert_failed
-from lib.given import events, has_run_for_a_while, start_with
+from lib.given import Watched, events, has_run_for_a_while, stderr_is_full
+from lib.held import child_of
+from lib.leaks import trees_of
 from lib.poll import wait_for
 from lib.sandbox import Sandbox
 
@@ -28,25 +30,6 @@ LATE_HOG = "read x; exec " + HOG
 @pytest.fixture
 def box(sandbox):
     return sandbox(caps="docker")
-
-
-class Watched:
-    """A run with --status-fd, and the process of its command."""
-
-    def __init__(self, conjoin, *args, verb="exec", **more):
-        reader, writer = os.pipe()
-        self.pipe = os.fdopen(reader, encoding="utf-8")
-        self.process = start_with(conjoin, {3: writer}, verb, "--status-fd", 3, *args, **more)
-        os.close(writer)
-        (self.started,) = events(self.pipe.readline())
-        self.pid = self.started["pid"]
-
-    def end(self, timeout=30):
-        """(status, stderr, the last event)"""
-        err = self.process.communicate(timeout=timeout)[1]
-        (last,) = events(self.pipe.read())
-        self.pipe.close()
-        return self.process.returncode, err, last
 
 
 def memory_of(box):
@@ -229,6 +212,69 @@ def test_a_time_limit_of_a_paused_command_is_kept(conjoin, box, options, version
     watched.pipe.close()
     # its cgroup goes with the next run
     assert conjoin.exec(box, "true", options=["--kill-tree"]).returncode == 0
+
+
+@pytest.fixture
+def talkative(conjoin, box):
+    """talkative(options): a command that has filled the pipe on its stderr, which is ours as well."""
+    made = []
+
+    def start(*options):
+        made.append(conjoin.popen("exec", *options, box.pid, "sh", "-c", "trap '' USR1; exec yes >&2",
+                                  stderr=subprocess.PIPE))
+        wait_for(has_run_for_a_while(made[0]))
+        wait_for(lambda: stderr_is_full(made[0]))
+        return made[0]
+
+    yield start
+    made[0].kill()
+    made[0].communicate()
+
+
+def removed_by_the_next(conjoin, box):
+    assert conjoin.exec(box, "true", options=["--kill-tree"]).returncode == 0
+    return not trees_of(box.pid)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_time_is_kept_though_nobody_reads_that_the_target_is_paused(talkative, conjoin, box, version):
+    process = talkative("--timeout", "1", "--grace", "0.2")
+    command = child_of(process.pid)
+    with Freezer(box, version):
+        assert process.wait(15) == TIMED_OUT
+    wait_for(lambda: not proc.alive(command), what="the command to be gone")
+    wait_for(lambda: removed_by_the_next(conjoin, box), what="its cgroup to be removed")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_signals_are_heard_though_nobody_reads_that_the_target_is_paused(talkative, box, version):
+    process = talkative()
+    with Freezer(box, version):
+        for _ in range(2):  # when we take the second one we're done with the first
+            process.send_signal(signal.SIGUSR1)
+            wait_for(lambda: int(proc.status(process.pid)["ShdPnd"], 16) == 0, what="the signal to be taken")
+    process.terminate()
+    assert process.wait(15) == 128 + signal.SIGTERM
+
+
+def test_we_end_though_nobody_reads_why_the_command_did(conjoin, box):
+    """What has filled the pipe is somebody else's."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)  # that's the description's, and so ours as well
+    process = conjoin.popen("exec", box.pid, "sleep", "1000", stderr=writer)
+    try:
+        wait_for(has_run_for_a_while(process))
+        os.kill(box.pid, signal.SIGKILL)
+        assert process.wait(15) == KILLED
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reader)
+        os.close(writer)
 
 
 @pytest.mark.parametrize("runtime", ["runc", "crun"])

@@ -157,6 +157,18 @@ def test_bg_goes_on_in_the_background(shell, box):
     wait_for(lambda: not shell.jobs())
 
 
+def test_brought_to_the_foreground_and_killed_we_leave_the_mode_of_before(bash, box):
+    """Its watchdog was made when the terminal was somebody else's."""
+    bash.send(f"$CONJOIN exec -t {box.pid} sh -c 'echo u\"\"p; exec sleep 1000' &")
+    bash.expect("up")
+    job = bash.job()
+    before = termios.tcgetattr(bash.shell.child_fd)
+    bash.send("fg")
+    wait_for(lambda: not termios.tcgetattr(bash.shell.child_fd)[3] & termios.ICANON)
+    os.kill(job, signal.SIGKILL)
+    wait_for(lambda: termios.tcgetattr(bash.shell.child_fd) == before)
+
+
 def test_again_and_again(bash, box):
     bash.exec(box, "echo up; while :; do sleep 0.01; done", "-T")
     bash.expect("up\r\n")

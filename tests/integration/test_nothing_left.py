@@ -6,7 +6,6 @@ is found and killed (test_tree.py)."""
 import gc
 import itertools
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import pytest
 from lib import proc
 from lib.attack import program
 from lib.brood import BROOD, PROGRAM, Box, write
-from lib.leaks import made_by_others, own_cgroups, stale_cgroups
+from lib.leaks import comes_from_us, made_by_others, own_cgroups, stale_cgroups, trees_of
 from lib.poll import wait_for
 
 pytestmark = [
@@ -31,7 +30,6 @@ ROUNDS = int(os.environ.get("EXEC_ROUNDS", "500"))
 AT_ONCE = int(os.environ.get("EXEC_AT_ONCE", "50"))
 DWELLER = program("dweller")
 FUSE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib/tiring_fuse.py")
-TREE = re.compile(r"conjoin-\d+:")
 ENOUGH = 1.8  # seconds, for a limit of one
 LIMITED = ["--cgroup", "own", "--pids-limit", "20"]
 SLEEP = ["sleep", "1000"]
@@ -62,11 +60,16 @@ def ours(conjoin):
     for pid in proc.pids():
         try:
             name = proc.read(pid, "comm")
-            if name.startswith(b"conjoin") and (mark in proc.environ(pid) or not proc.alive(pid)):
+            if name.startswith(b"conjoin") and (mark in proc.environ(pid) or is_zombie_of_ours(pid)):
                 found.append(pid)
         except OSError:
             pass
     return found
+
+
+def is_zombie_of_ours(pid):
+    """Its environment is gone. Of one whose parent has ended it isn't known whose it was."""
+    return not proc.alive(pid) and (comes_from_us(pid) or int(proc.stat_fields(pid)[1]) == 1)
 
 
 def spin(process, seconds):
@@ -270,9 +273,7 @@ def hung(conjoin, scratch):
 def removed_by_the_next(conjoin, before):
     """The cgroups of whom the kernel didn't end as long as the server was there, ours among them."""
     assert conjoin.exec("self", "true", options=["--timeout", "1h"]).returncode == 0
-    trees = {path for key, name in proc.cgroups().items()
-             for path in trees_below(proc.cgroup_directory(key, name))}
-    return not trees | (abandoned() - before)
+    return not trees_of("self") | (abandoned() - before)
 
 
 def abandoned():
@@ -280,11 +281,6 @@ def abandoned():
     return {path for mount in proc.cgroup_mounts()
             for path in own_cgroups(os.path.join(mount["point"], "conjoin"))
             if not proc.alive(int(os.path.basename(path).partition(":")[0]))}
-
-
-def trees_below(folder):
-    names = os.listdir(folder) if folder else []
-    return [os.path.join(folder, name) for name in names if TREE.match(name)]
 
 
 HOW = ["ignores", "takes"]

@@ -16,6 +16,7 @@ import pytest
 
 from lib import proc
 from lib.failure import assert_failed
+from lib.given import stderr_is_full
 from lib.poll import wait_for
 from lib.program import clean_env
 from lib.sandbox import Sandbox
@@ -195,6 +196,18 @@ def test_others_in_the_namespace_are_not_heard(run, manager):
     status, _, err = one.end()
     assert status == 0 and not manager.messages()
     assert err.count("was dropped") == 1 and "isn't one of the command's" in err
+
+
+@pytest.mark.parametrize("options, status", [(["--timeout", "3", "--grace", "0.2"], 124), ([], 143)],
+                         ids=["time", "a signal"])
+def test_others_in_the_namespace_cant_make_us_wait_for_who_reads_stderr(run, options, status):
+    """The command has filled it, and that something was dropped has no room there."""
+    one = run("exec yes >&2", options=options)
+    wait_for(lambda: stderr_is_full(one.process))
+    one.outside('send(b"READY=1")\nsettle()')  # the second message is taken when we're done with the first
+    if not options:
+        one.process.terminate()
+    assert one.process.wait(PATIENCE) == status
 
 
 def test_who_left_the_session_is_heard_with_a_tree(run, manager):

@@ -2,14 +2,18 @@
 """What an ordinary user can do: enter a process of his own in a user namespace of his own, and be
 told clearly why he can't enter others. Not here: root (everywhere else)."""
 
+import fcntl
 import os
+import resource
 import select
 import signal
 import subprocess
+import termios
 
 import pytest
 
 from lib import proc
+from lib.given import has_run_for_a_while
 from lib.held import Held, differences, links, portrait, without_own_lines
 from lib.poll import wait_for
 from lib.program import as_user, clean_env
@@ -174,6 +178,79 @@ def test_own_processes_in_our_namespaces_are_entered(conjoin, uid):
             assert "timer-slack" in done.stderr and "CAP_SYS_NICE" in done.stderr
     finally:
         started.communicate()
+
+
+# --- when he may have no more processes ---
+
+
+def allow_no_more(pid, uid):
+    """As soon as the process has its first child: as that user, since others may not set its limits."""
+    helper = os.fork()
+    if helper == 0:
+        try:
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            path = f"/proc/{pid}/task/{pid}/children"
+            with open(path, "rb") as f:
+                while proc.alive(pid) and not os.pread(f.fileno(), 64, 0):
+                    pass
+            resource.prlimit(pid, resource.RLIMIT_NPROC, (0, 0))
+        finally:
+            os._exit(0)
+    os.waitpid(helper, 0)
+
+
+def limited_meanwhile(conjoin, uid, box):
+    """A command that runs, of a conjoin that may make no process any more. None: we came too early or too late."""
+    process = conjoin.popen("exec", "--cgroup", "keep", box.pid, "sh", "-c", "echo ready; read x; echo $x; exit 7",
+                            user=uid, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    allow_no_more(process.pid, uid)
+    if process.stdout.readline() == b"ready\n":
+        has_watchdog = has_run_for_a_while(process)
+        wait_for(lambda: select.select([process.stderr], [], [], 0)[0] or has_watchdog(), 20)
+        if select.select([process.stderr], [], [], 0)[0]:
+            return process
+    process.kill()
+    process.communicate()
+    return None
+
+
+def test_a_command_that_runs_isnt_ended_since_there_can_be_no_watchdog(conjoin, uid, box):
+    tries = (limited_meanwhile(conjoin, uid, box) for _ in range(50))
+    process = next(filter(None, tries), None)
+    assert process, "never in time"
+    try:
+        out, err = process.communicate(b"more\n", timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
+    assert (process.returncode, out) == (7, b"more\n"), err
+    line, = err.decode().splitlines()
+    assert line.startswith(f"conjoin: exec {box.pid}: warning: no watchdog can be made"), line
+
+
+@pytest.mark.parametrize("is_his", [True, False], ids=["his session's", "inherited"])
+@pytest.mark.parametrize("option", ["-t", "-T"])
+def test_a_terminal_of_another_user_that_nobody_reads_keeps_no_limit(conjoin, uid, box, option, is_his):
+    """After su(1) it's still root's: he can't open it anew by its name."""
+    master, slave = os.openpty()
+
+    def lead():
+        os.setsid()
+        if is_his:
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        [conjoin.path, "exec", "--cgroup", "keep", "--timeout", "1", "--grace", "200ms", option,
+         str(box.pid), "yes"], stdin=slave, stdout=slave, stderr=slave, env=clean_env(), cwd="/",
+        preexec_fn=lead, pass_fds=[slave], **as_user(uid))
+    try:
+        assert process.wait(20) == 124
+    finally:
+        process.kill()
+        process.wait()
+        os.close(slave)
+        os.close(master)
 
 
 # --- what isn't his ---

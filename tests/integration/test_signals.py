@@ -14,6 +14,7 @@ from lib import proc
 from lib.held import is_watchdog
 from lib.poll import wait_for
 from lib.sandbox import Sandbox
+from lib.terminal import Terminal, command_of
 
 DEADLINE = 15
 ENDLESS = "echo ready; while :; do sleep 0.01; done"
@@ -335,6 +336,53 @@ def test_what_we_were_told_to_ignore_isnt_passed_on(conjoin, box, number):
         assert process.wait(DEADLINE) == 5
 
 
+def test_limits_of_our_own_are_nothing_to_the_command(conjoin, box, tmp_path):
+    """SIGXFSZ, which the kernel sends to who writes too much: that's conjoin."""
+    script = f"ulimit -f 8; exec {conjoin.path} exec -t {box.pid} sh -c 'trap \"\" HUP; yes | head -c 100000; exit 3'"
+    with open(tmp_path / "file", "wb") as file:
+        done = subprocess.run(["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=file,
+                              stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert done.returncode == 3
+    assert "output was lost: File too large" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["-t", "-T"])
+def test_a_lost_terminal_ends_who_ignores_that_too(conjoin, box, option):
+    terminal = Terminal(conjoin)
+    try:
+        terminal.start("--timeout", "1h", "--grace", "300ms", option, box.pid, "sh", "-c",
+                       "trap '' HUP; sleep 1000 & echo ready; while :; do sleep 1; done")
+        terminal.read_until(b"ready")
+        command = command_of(terminal.running.pid)
+        before = members(box)
+        os.close(terminal.master)
+        terminal.master = os.open("/dev/null", os.O_RDONLY)
+        assert terminal.running.wait(10) == 128 + signal.SIGKILL
+        assert not proc.alive(command) and len(before - members(box)) >= 2
+    finally:
+        terminal.close()
+
+
+def test_a_hang_up_that_was_only_sent_ends_nobody_who_ignores_it(conjoin, box):
+    """The terminal is there: it's a signal like others, by which daemons are told to read their files again."""
+    terminal = Terminal(conjoin)
+    try:
+        terminal.start("--timeout", "1h", "--grace", "100ms", "-t", box.pid, "sh", "-c",
+                       "trap 'echo got' HUP; stty -echo; echo ready; while :; do read x && echo $x; done")
+        terminal.read_until(b"ready")
+        terminal.running.send_signal(signal.SIGHUP)
+        terminal.read_until(b"got")
+        begin = time.monotonic()
+        while time.monotonic() < begin + 0.5:
+            terminal.type(b"line\r")
+            terminal.read_until(b"line\r\n")
+        assert terminal.running.poll() is None
+        terminal.running.terminate()
+        assert terminal.wait() == 128 + signal.SIGTERM
+    finally:
+        terminal.close()
+
+
 def test_a_hang_up_is_about_all_of_the_session(start, box):
     before = members(box)
     running = start("sleep 777 & echo ready; wait")
@@ -354,18 +402,3 @@ def members(box):
         except (OSError, KeyError):
             pass  # it has just ended
     return found
-
-
-def test_a_full_stderr_keeps_no_signal_out(conjoin, box):
-    """The command fills it, and what we'd have to say finds no room."""
-    reader, writer = os.pipe()
-    process = conjoin.popen("exec", "--timeout", "1", "--grace", "0.2", box.pid, "sh", "-c",
-                            "echo; trap '' TERM; yes >&2", stdout=subprocess.PIPE, stderr=writer)
-    os.close(writer)
-    try:
-        assert process.stdout.readline() == b"\n"
-        assert process.wait(DEADLINE) == 124
-    finally:
-        os.close(reader)
-        process.kill()
-        process.communicate()

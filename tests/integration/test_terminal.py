@@ -11,6 +11,7 @@ import pytest
 
 from lib import proc, trace
 from lib.failure import assert_failed
+from lib.held import watchdog_of
 from lib.poll import wait_for
 from lib.sandbox import Sandbox
 from lib.terminal import DEADLINE, NULL, PIPE, TTY, Terminal, command_of
@@ -363,7 +364,7 @@ def test_a_fault_of_our_own_leaves_the_mode_of_before(terminal, box, number):
     terminal.read_until(b"ready")
     terminal.wait_raw()
     pid = terminal.running.pid
-    watchdog = wait_for(lambda: watchdog_of(pid))
+    watchdog = watchdog_of(pid)
     os.kill(watchdog, signal.SIGSTOP)  # it isn't to be the one who does it
     try:
         trace.make_fault(pid, number)
@@ -372,14 +373,6 @@ def test_a_fault_of_our_own_leaves_the_mode_of_before(terminal, box, number):
         assert terminal.mode() == before
     finally:
         os.kill(watchdog, signal.SIGCONT)
-
-
-def watchdog_of(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-        for child in f.read().split():
-            if proc.read(child, "comm") == b"conjoin-watch\n":
-                return int(child)
-    return None
 
 
 @pytest.mark.parametrize("number", [*FAULTS, signal.SIGABRT, signal.SIGUSR1])

@@ -11,8 +11,10 @@ import pytest
 
 from lib import proc
 from lib.failure import assert_failed
+from lib.given import Watched
 from lib.poll import wait_for
 from lib.sandbox import Sandbox
+from lib.trace import Tracer
 
 DEAF = "trap '' TERM; echo $$; while :; do sleep 0.01; done"
 
@@ -128,3 +130,15 @@ def test_who_ended_in_time_but_was_looked_at_late_has_its_own_status(conjoin, bo
 
 def test_a_little_is_more_than_nothing(conjoin, box):
     assert conjoin.exec(box, "sleep", "100", options=["--timeout", "0.5ms"]).returncode == 124
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_tracer_that_keeps_the_end_from_us_changes_nothing_about_it(conjoin, box):
+    """The kernel tells a real parent nothing of a process that has ended, until its tracer has waited for it."""
+    watched = Watched(conjoin, "--timeout", "1", "--grace", "0.2", box.pid, "sleep", "1000")
+    with Tracer(watched.pid) as tracer:
+        tracer.wait_for_its_end()
+        status, err, event = watched.end()
+        assert proc.stat_fields(watched.pid)[0] == "Z", "it was kept all the time"
+    assert (status, event["event"], event["status"]) == (124, "exited", 124), err
+    assert event["timed_out"] and event["reason"].endswith("the process that traces it keeps how"), event

@@ -14,7 +14,7 @@ from lib import proc
 from lib.brood import (BROOD, HAS_FREEZER, HAS_V2, KINDS, PROGRAM, WAYS, Box, end, read, remove,
                        write)
 from lib.failure import assert_failed
-from lib.held import Held, child_of, is_watchdog
+from lib.held import Held, child_of, is_watchdog, watchdog_of
 from lib.poll import wait_for
 
 pytestmark = [
@@ -159,17 +159,6 @@ def test_what_a_command_leaves_stays(conjoin, box):
     left = box.members() - before
     assert len(left) == 2
     end(left)
-
-
-@pytest.mark.parametrize("limit", [[], ["--timeout", "1h"]], ids=["", "limited"])
-def test_what_a_limited_command_leaves_stays_too(conjoin, box, limit):
-    before = box.members()
-    done = conjoin.exec(box, "sh", "-c", f"{BROOD} daemon end; exit 7", options=limit)
-    left = box.members() - before
-    assert done.returncode == 7 and len(left) == 1
-    end(left)
-    assert conjoin.exec(box, "true", options=["--kill-tree"]).returncode == 0
-    wait_for(lambda: box.trees() == set(), what="the next one to remove the cgroup")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -373,23 +362,12 @@ def test_cgroups_without_number_dont_hold_us_up(held, box):
     assert box.trees() == set()
 
 
-def test_survivors_keep_the_cgroups_that_they_made(finding, conjoin, box):
-    command = Held(conjoin, box, ["--timeout", "1h"])
-    folder = next(iter(box.trees()))
-    pid = daemon_in(conjoin, box, command)
-    for name in ("theirs", "empty"):
-        os.mkdir(os.path.join(folder, name))
-    write(os.path.join(folder, "theirs/cgroup.procs"), pid)
-    assert command.end()[0] == 0
-    assert proc.alive(pid) and os.path.isdir(os.path.join(folder, "empty"))
-    assert conjoin.exec(box, "true", options=["--kill-tree"]).returncode == 0
-    assert proc.alive(pid) and os.path.isdir(os.path.join(folder, "empty"))
-    end([pid])
-    wait_for(lambda: conjoin.exec(box, "true", options=["--kill-tree"]).returncode == 0
-             and box.trees() == set(), what="the next one to remove them")
-
-
-def freeze(folder):
+def freeze(folder, pid=None):
+    """The cgroup; or, with `pid`, that process in one below."""
+    if pid:
+        folder = os.path.join(folder, "below")
+        os.mkdir(folder)
+        write(os.path.join(folder, "cgroup.procs"), pid)
     state = os.path.join(folder, "freezer.state")
     if os.path.exists(state):
         write(state, "FROZEN")
@@ -406,16 +384,45 @@ def test_one_that_freezes_itself_is_ended_by_time(finding, conjoin, box, below):
     try:
         folder = wait_for(lambda: next(iter(box.trees()), None))
         pid = wait_for(lambda: next(iter(box.members() - before), None))
-        if below:
-            folder = os.path.join(folder, "below")
-            os.mkdir(folder)
-            write(os.path.join(folder, "cgroup.procs"), pid)
-        freeze(folder)
+        wait_for(lambda: proc.read(pid, "comm") == b"sleep\n")
+        freeze(folder, pid if below else None)
         assert process.wait(LIMIT + 2 * SECOND) == 124
         assert box.members() == before and box.trees() == set()
     finally:
         process.kill()
         process.wait()
+
+
+MANY = 12
+
+
+def test_those_that_are_frozen_while_they_start_are_ended_by_time(finding, conjoin, box):
+    """Before execve, or right after it: some of them are caught there."""
+    started = [conjoin.popen("exec", *AT_ONCE, box.pid, "sleep", "1000", stderr=subprocess.DEVNULL)
+               for _ in range(MANY)]
+    try:
+        caught = set()
+        while any(process.poll() is None for process in started):
+            for folder in box.trees() - caught:
+                caught |= freeze_first(folder, len(caught) % 2 == 0)
+        assert [process.wait() for process in started] == [124] * MANY
+        assert len(caught) > MANY / 2 and box.trees() == set()
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def freeze_first(folder, stage):
+    """The first process there, which is the stage for a moment, or whoever isn't. Where it was, if there was one."""
+    try:
+        for pid in read(f"{folder}/cgroup.procs").split():
+            if stage or proc.namespaces(pid)["pid"] != proc.namespaces("self")["pid"]:
+                freeze(folder, pid)
+                return {folder}
+    except OSError:
+        pass  # it has just ended
+    return set()
 
 
 # --- runtimes ---
@@ -435,19 +442,6 @@ def test_a_container_can_be_deleted_while_our_cgroup_is_there(request, conjoin, 
     wait_for(lambda: not any(map(os.path.exists, own)), what=f"end of {own}")
 
 
-# --- leftovers ---
-
-
-def watchdog_of(supervisor):
-    def find():
-        with open(f"/proc/{supervisor}/task/{supervisor}/children", encoding="ascii") as f:
-            for pid in f.read().split():
-                if proc.read(pid, "comm").strip() == b"conjoin-watch":
-                    return int(pid)
-        return None
-    return wait_for(find, what="the watchdog")
-
-
 def test_the_watchdogs_end_ends_nobody_else(finding, conjoin, box):
     with Held(conjoin, box, ["--timeout", "1h"]) as command:
         watchdog = watchdog_of(command.supervisor)
@@ -456,17 +450,6 @@ def test_the_watchdogs_end_ends_nobody_else(finding, conjoin, box):
         assert proc.alive(command.pid) and proc.alive(command.supervisor)
         assert command.end() == (0, "")
     assert box.trees() == set()
-
-
-def test_what_both_leave_is_removed_by_the_next(finding, conjoin, box):
-    command = Held(conjoin, box, ["--timeout", "1h"])
-    os.kill(watchdog_of(command.supervisor), signal.SIGKILL)
-    os.kill(command.supervisor, signal.SIGKILL)
-    command.end()
-    wait_for(lambda: not proc.alive(command.pid))
-    assert len(box.trees()) == 1
-    wait_for(lambda: conjoin.exec(box, "true", options=["--timeout", "1h"]).returncode == 0
-             and box.trees() == set())
 
 
 def test_an_ordinary_user_is_told_that_none_can_be_made(conjoin, sandbox, unprivileged):

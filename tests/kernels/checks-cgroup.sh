@@ -6,6 +6,8 @@
 CGROUP_CHECKS="the_command_is_in_the_targets_cgroups
 	our_own_cgroups_are_kept
 	a_cgroup_of_its_own_limits_memory
+	want_of_memory_is_told_in_a_cgroup_of_its_own
+	want_of_memory_is_told_in_the_targets_cgroup
 	a_cgroup_of_its_own_limits_processes
 	a_cgroup_of_its_own_limits_processor_time
 	limits_of_the_target_hold_for_the_command
@@ -86,6 +88,39 @@ a_cgroup_of_its_own_limits_memory() {
 	expect 137 run --cgroup own --memory 16m "$pid" dd if=/dev/zero of=/dev/null bs=64M count=1
 	expect 0 run --cgroup own --memory 128m "$pid" dd if=/dev/zero of=/dev/null bs=64M count=1
 	until_true nothing_of_ours_is_left
+}
+
+# told_of_memory ARGUMENT...: a command with these that wants more than there is is killed, and everybody is told why.
+told_of_memory() {
+	expect 137 run --status-fd 9 "$@" "$pid" \
+		dd if=/dev/zero of=/dev/null bs=128M count=1 2>/run/errors 9>/run/events
+	why="the kernel has killed the command for want of memory"
+	[ "$(tail -n 1 /run/errors)" = "conjoin: exec $pid: warning: $why" ] || fail "said: $(cat /run/errors)"
+	for word in '"event":"exited"' '"signal":"KILL"' '"oom":true' "\"reason\":\"$why\""; do
+		tail -n 1 /run/events | sed 's/": /":/g' | grep -qF "$word" ||
+			fail "no $word in $(cat /run/events)"
+	done
+}
+
+want_of_memory_is_told_in_a_cgroup_of_its_own() {
+	has memory
+	told_of_memory --cgroup own --memory 32M
+	until_true nothing_of_ours_is_left
+}
+
+want_of_memory_is_told_in_the_targets_cgroup() {
+	has memory
+	! is_unified memory || echo +memory >"$unified/cgroup.subtree_control"
+	start
+	limit=memory.max
+	is_unified memory || limit=memory.limit_in_bytes
+	echo 48M >"$(directory "$pid" memory)/$limit" || fail "no limit could be set"
+	told_of_memory
+	[ -e "/proc/$pid" ] || fail "the container with it"
+	# One that is killed otherwise is told nothing of the kind.
+	expect 137 run --status-fd 9 "$pid" sh -c 'kill -9 $$' 2>/run/errors 9>/run/events
+	[ ! -s /run/errors ] || fail "said: $(cat /run/errors)"
+	tail -n 1 /run/events | sed 's/": /":/g' | grep -qF '"oom":false' || fail "$(cat /run/events)"
 }
 
 a_cgroup_of_its_own_limits_processes() {

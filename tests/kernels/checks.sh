@@ -307,7 +307,7 @@ handles_have_the_form_of_this_kernel() {
 	has pids
 	hold --cgroup own --pids-limit 9 "$pid"
 	handle=$(grep -o '/conjoin/.*' "/proc/$command/cgroup" | head -n 1)
-	handle=${handle#/conjoin/} handle=${handle%.*}
+	handle=${handle#/conjoin/} handle=${handle%%.*}
 	start_time=$(cut -d ' ' -f 22 "/proc/$supervisor/stat")
 	if [ "$(version)" -ge 6009 ]; then
 		echo "$handle" | grep -q "^$supervisor:[0-9]*\$" || fail "$handle has no inode"

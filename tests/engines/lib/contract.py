@@ -15,6 +15,7 @@ from lib.docker import Asked, inside
 from lib.failure import assert_failed
 from lib.held import Held, differences, portrait
 from lib.image import NAME as IMAGE
+from lib.poll import wait_for
 
 OURS = 125
 KILLED = 128 + signal.SIGKILL
@@ -313,6 +314,30 @@ class Pausing:
     def test_a_paused_one_is_listed(self, asked, engine, paused):
         found = engine.listed(rows(asked, "--engine", engine.scheme))
         assert found[paused.id] == paused.name and found == engine.names()
+
+
+class Removal:
+    """Where the engine gives its containers cgroups that a command's tree can have one below."""
+
+    def test_the_engine_removes_it_while_a_commands_cgroup_is_below_its_own(self, asked, engine, make):
+        box = make(f"removed-{os.getpid()}")
+        with Held(asked, box.target, ["--timeout", "1h"]) as command:
+            tree = [path for path in command.cgroups().values() if "/conjoin-" in path]
+            assert len(tree) == 1 and box.id in tree[0]
+            done = engine.call(*engine.removal, box.name, check=False)
+            assert done.returncode == 0, done.stderr
+            assert box.id not in engine("ps", "-a", "-q", "--no-trunc").split()
+            status, stderr = command.end()
+        assert status == KILLED
+        assert stderr == (f"conjoin: exec {box.target}: warning: the target has ended, and the command "
+                          "with it\n")
+        wait_for(lambda: cgroups_of(box) == [], what=f"end of the cgroups of {box.id}")
+
+
+def cgroups_of(box):
+    """All that are called after it."""
+    return [os.path.join(folder, name) for mount in proc.cgroup_mounts()
+            for folder, names, _ in os.walk(mount["point"]) for name in names if box.id in name]
 
 
 class Contract(Names, Commands, Listing, States):

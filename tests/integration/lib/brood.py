@@ -29,11 +29,11 @@ class Box(Sandbox):
 
     def members(self):
         """Who lives in its pid namespace, as the host numbers them."""
-        mine = proc.namespaces(self.pid)["pid"]
+        mine = proc.namespace(self.pid, "pid")
         found = set()
         for pid in proc.pids():
             try:
-                if proc.namespaces(pid).get("pid") == mine and proc.alive(pid):
+                if proc.namespace(pid, "pid") == mine and proc.alive(pid):
                     found.add(pid)
             except OSError:
                 pass  # it has just ended

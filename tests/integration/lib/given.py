@@ -4,6 +4,7 @@
 import fcntl
 import json
 import os
+import select
 import subprocess
 
 from lib import proc
@@ -59,6 +60,40 @@ def has_run_for_a_while(process):
 
     def is_there():
         with open(path, encoding="ascii") as f:
-            return any(proc.read(pid, "comm") == b"conjoin-watch\n" for pid in f.read().split())
+            return any(comm(pid) == b"conjoin-watch\n" for pid in f.read().split())
+
+    def comm(pid):
+        try:
+            return proc.read(pid, "comm")
+        except OSError:
+            return None  # the stage, which has ended meanwhile
 
     return is_there
+
+
+def stderr_is_full(process):
+    """It's a pipe that nobody reads: would who writes there wait?"""
+    fd = os.open(f"/proc/{process.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        return not select.select([], [fd], [], 0)[1]
+    finally:
+        os.close(fd)
+
+
+class Watched:
+    """A run with --status-fd, and the process of its command."""
+
+    def __init__(self, conjoin, *args, verb="exec", **more):
+        reader, writer = os.pipe()
+        self.pipe = os.fdopen(reader, encoding="utf-8")
+        self.process = start_with(conjoin, {3: writer}, verb, "--status-fd", 3, *args, **more)
+        os.close(writer)
+        (self.started,) = events(self.pipe.readline())
+        self.pid = self.started["pid"]
+
+    def end(self, timeout=30):
+        """(status, stderr, the last event)"""
+        err = self.process.communicate(timeout=timeout)[1]
+        (last,) = events(self.pipe.read())
+        self.pipe.close()
+        return self.process.returncode, err, last

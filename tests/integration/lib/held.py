@@ -9,6 +9,7 @@ import subprocess
 import time
 
 from lib import proc
+from lib.poll import wait_for
 from lib.sandbox import Container
 
 READY_TIMEOUT = 20
@@ -68,6 +69,21 @@ class Held(Container):
                 raise
             self.result = self.process.returncode, stderr.decode(errors="replace")
         return self.result
+
+
+def watchdog_of(supervisor):
+    """The one that is there as soon as there is a cgroup or a pty, else after 20 ms."""
+    def find():
+        with open(f"/proc/{supervisor}/task/{supervisor}/children", encoding="ascii") as f:
+            for pid in f.read().split():
+                try:
+                    if proc.read(pid, "comm") == b"conjoin-watch\n":
+                        return int(pid)
+                except OSError:
+                    pass  # the stage, which has ended meanwhile
+        return None
+
+    return wait_for(find, READY_TIMEOUT, "the watchdog")
 
 
 def is_watchdog(pid):

@@ -13,8 +13,11 @@ FOREIGN = ("/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/ru
            "/run/containerd", "/run/containers", "/run/netns", "/run/user", "/run/libpod")
 # who made it: conjoin-test-PID-…, conjoin-sandbox-PID-…
 MAKER = re.compile(r"conjoin-[a-z]+-(\d+)-")
-OWN = re.compile(r"(\d+):s?\d+\.[0-9a-f]+")  # what a conjoin makes below conjoin/
+FOLDER = re.compile(r"/(?:conjoin-test-|cj)(\d+)-")  # of lib.fixtures, and of an engine's place
+OWN = re.compile(r"(\d+):s?\d+\.\d+\.[0-9a-f]+")  # what a conjoin makes below conjoin/
+TREE = re.compile(r"conjoin-\d+:")  # and below the cgroup of a container
 DEADLINE = 10
+KTHREAD = 0x200000  # PF_KTHREAD in field 9 of stat: such a one has no environment
 
 
 def program_of(pid):
@@ -24,16 +27,22 @@ def program_of(pid):
         return ""
 
 
-def descendants():
-    """Our children, theirs, and so on: {pid: what it is}."""
-    parents = {}
+def living():
+    """{pid: fields of its stat} of all that there are."""
+    found = {}
     for pid in proc.pids():
         try:
             fields = proc.stat_fields(pid)
         except (FileNotFoundError, ProcessLookupError):
             continue
         if fields[0] not in "ZX":
-            parents[pid] = int(fields[1])
+            found[pid] = fields
+    return found
+
+
+def descendants(everybody=None):
+    """Our children, theirs, and so on."""
+    parents = {pid: int(fields[1]) for pid, fields in (everybody or living()).items()}
     found, grown = {os.getpid()}, True
     while grown:
         more = {pid for pid, parent in parents.items() if parent in found} - found
@@ -42,13 +51,13 @@ def descendants():
     return found - {os.getpid()}
 
 
-def orphans():
+def orphans(everybody=None):
     """Processes of ours whose parent has left them: they carry the mark of this test run."""
     mark = f"CONJOIN_TEST_RUN={os.getpid()}".encode()
     found = set()
-    for pid in proc.pids():
+    for pid, fields in (everybody or living()).items():
         try:
-            if pid != os.getpid() and proc.alive(pid) and mark in proc.environ(pid):
+            if pid != os.getpid() and not int(fields[6]) & KTHREAD and mark in proc.environ(pid):
                 found.add(pid)
         except OSError:
             pass  # gone, or not ours to read
@@ -56,20 +65,32 @@ def orphans():
 
 
 def processes():
-    found = {}
-    for pid in descendants() | orphans():
+    everybody = living()
+    return {(pid, int(everybody[pid][19])): f"process {pid} ({program_of(pid)})"
+            for pid in descendants(everybody) | orphans(everybody)}
+
+
+def comes_from_us(pid):
+    """As in descendants(), without a look at everybody."""
+    while pid > 1 and pid != os.getpid():
         try:
-            found[(pid, proc.start_time(pid))] = f"process {pid} ({program_of(pid)})"
-        except OSError:
-            pass
-    return found
+            pid = int(proc.stat_fields(pid)[1])
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+    return pid > 1
 
 
 def mounts():
     return {
         (m["id"], m["point"]): f"mount of {m['type']} on {m['point']}"
-        for m in proc.mounts() if not m["point"].startswith(FOREIGN)
+        for m in proc.mounts() if not m["point"].startswith(FOREIGN) and not in_others(m["point"])
     }
+
+
+def in_others(path):
+    """Within a folder of another run of tests, which looks for what is left there itself."""
+    maker = FOLDER.search(path)
+    return bool(maker) and is_others(int(maker[1]))
 
 
 def is_foreign(path):
@@ -83,7 +104,7 @@ def is_foreign(path):
 
 
 def is_others(pid):
-    return proc.alive(pid) and pid != os.getpid() and pid not in descendants()
+    return proc.alive(pid) and not comes_from_us(pid)
 
 
 def own_cgroups(base):
@@ -91,6 +112,13 @@ def own_cgroups(base):
         return [os.path.join(base, name) for name in os.listdir(base) if OWN.fullmatch(name)]
     except OSError:
         return []
+
+
+def trees_of(pid):
+    """The cgroups of commands below those that a process is in."""
+    folders = [proc.cgroup_directory(key, name) for key, name in proc.cgroups(pid).items()]
+    return {os.path.join(folder, name) for folder in folders if folder
+            for name in os.listdir(folder) if TREE.match(name)}
 
 
 def members(path):

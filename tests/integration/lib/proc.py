@@ -46,6 +46,11 @@ def namespaces(pid="self"):
     return found
 
 
+def namespace(pid, kind):
+    """The inode of one of them."""
+    return os.stat(f"/proc/{pid}/ns/{kind}").st_ino
+
+
 def environ(pid):
     """The raw entries, as they are."""
     data = read(pid, "environ")

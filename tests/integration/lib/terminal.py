@@ -52,6 +52,11 @@ class Terminal:
         found, _, self.seen = self.seen.partition(text)
         return found + text
 
+    def read(self, timeout=0.01):
+        """Adds what it shows to `seen`."""
+        if select.select([self.master], [], [], timeout)[0]:
+            self.seen += os.read(self.master, 65536)
+
     def wait_raw(self, raw=True):
         keys = termios.ICANON | termios.ECHO | termios.ISIG
         wait_for(lambda: (self.mode()[3] & keys == 0) == raw, DEADLINE, f"raw mode: {raw}")

@@ -6,8 +6,12 @@ import os
 import signal
 import struct
 
+from lib import proc
+from lib.poll import wait_for
+
 ATTACH, DETACH, GETSIGINFO, SETSIGINFO = 16, 17, 0x4202, 0x4203
-CONT = 7
+CONT, SEIZE = 7, 0x4206
+WALL = 0x40000000  # __WALL
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 
@@ -35,3 +39,36 @@ def make_fault(pid, number):
     struct.pack_into("i", info, 8, 1)  # si_code: the first of its kind, of the kernel's
     ptrace(SETSIGINFO, pid, None, ctypes.addressof(info))
     ptrace(DETACH, pid, None, number)
+
+
+class Tracer:
+    """Traces a process that isn't our child. Each signal stops it, until goes_on(); and of its end its real parent
+    hears nothing until let_go(). A context manager."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        ptrace(SEIZE, pid)
+
+    def goes_on(self):
+        """Whatever has stopped it. False: it has ended."""
+        state = proc.stat_fields(self.pid)[0]
+        if state == "t":
+            ptrace(CONT, self.pid, None, wait_stop(self.pid))
+        return state != "Z"
+
+    def wait_for_its_end(self):
+        wait_for(lambda: proc.stat_fields(self.pid)[0] == "Z", what=f"end of {self.pid}")
+
+    def let_go(self):
+        """Of one that has ended."""
+        if self.pid:
+            os.waitpid(self.pid, WALL)
+        self.pid = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+        self.let_go()
