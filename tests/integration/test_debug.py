@@ -306,8 +306,8 @@ ITS_OWN = {"ns mnt", "ns net", "ns pid", "ns pid_for_children", "cgroup", "envir
 
 @pytest.mark.parametrize("prepare", [None, unusual, without_new_privileges])
 @pytest.mark.parametrize("target", ["box", "rooted"])
-def test_it_is_who_the_caller_is(target, prepare, conjoin, request):
-    box = request.getfixturevalue(target)
+def test_it_is_who_the_caller_is(target, prepare, conjoin, box, rooted):
+    box = {"box": box, "rooted": rooted}[target]
     plain = subprocess.Popen(["cat"], stdin=subprocess.PIPE, preexec_fn=prepare, cwd="/")
     try:
         with debugged(conjoin, box, preexec_fn=prepare, cwd="/") as command:

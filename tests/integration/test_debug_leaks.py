@@ -44,10 +44,10 @@ def box(sandbox_program, rootfs):
 
 def in_namespace(box):
     """Whoever is in its pid namespace, zombies included, but for its first process."""
-    found, wanted = set(), box.ns()["pid"]
+    found, wanted = set(), proc.namespace(box.pid, "pid")
     for pid in proc.pids():
         try:
-            if pid != box.pid and proc.namespaces(pid).get("pid") == wanted:
+            if pid != box.pid and proc.namespace(pid, "pid") == wanted:
                 found.add(pid)
         except OSError:
             pass

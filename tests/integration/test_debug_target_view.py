@@ -211,7 +211,7 @@ def test_the_place_is_the_first_that_is_there(readonly, directories, point, conj
     command = ["bash", "-c", "echo $CONJOIN_BIN; /app/busybox ls /; read x; echo $x"]
     box_sees = ["/app/busybox", "ls", "/"]
     seen = ran(conjoin.exec(box, *box_sees))
-    process = conjoin.popen("debug", *BRING, box.pid, *command, stdin=subprocess.PIPE,
+    process = conjoin.popen("debug", *BRING, box.pid, *command, stdin=subprocess.PIPE, bufsize=0,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert process.stdout.readline() == f"{point}/conjoin/bin\n".encode()

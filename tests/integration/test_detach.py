@@ -84,10 +84,10 @@ def moments(whole, enough):
 
 def everybody_in(box):
     """Whoever is in its pid namespace, but for its first process: [pid]."""
-    found = []
+    found, mine = [], proc.namespace(box.pid, "pid")
     for pid in proc.pids():
         try:
-            if pid != box.pid and proc.namespaces(pid).get("pid") == box.ns()["pid"]:
+            if pid != box.pid and proc.namespace(pid, "pid") == mine:
                 found.append(pid)
         except OSError:
             pass

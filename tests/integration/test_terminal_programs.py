@@ -9,7 +9,9 @@ import subprocess
 
 import pytest
 
+from lib import proc
 from lib.fixtures import numbers
+from lib.listing import in_namespace
 from lib.poll import wait_for
 from lib.program import clean_env
 from lib.sandbox import Sandbox
@@ -80,6 +82,14 @@ def start(conjoin):
         one.close()
 
 
+def only(box, name):
+    """The one process in the box that is called that."""
+    found = [pid for pid in in_namespace("pid", proc.namespace(box.pid, "pid"))
+             if proc.read(pid, "comm").strip() == name]
+    assert len(found) == 1, found
+    return found[0]
+
+
 def inside(box, path):
     return pathlib.Path(f"/proc/{box.pid}/root{path}")
 
@@ -112,7 +122,9 @@ def test_a_pager_shows_a_page_at_a_time(box, start):
 def test_a_screenful_follows_the_window(debian, start):
     """What fits into a bigger window comes with it, without a key."""
     terminal = start(debian, "sh", "-c", "seq 100 500 | less")
-    terminal.read_until(str(100 + ROWS - 2).encode())
+    terminal.read_until(str(100 + ROWS - 2).encode() + b"\r\n:")
+    less = only(debian, b"less")
+    wait_for(lambda: proc.stat_fields(less)[0] == "S", what="the pager to wait for a key")
     terminal.resize(50, COLUMNS)
     terminal.read_until(b"148")
     terminal.type(b"q")

@@ -25,7 +25,7 @@ class Tally:
 
     def close(self, allowed_file, strict):
         """Judges the skips, prints the closing line; returns the exit status."""
-        allowed = read_allowed(allowed_file)
+        allowed = read_patterns(allowed_file)
         skips = [(n, t) for n, o, t in self.results if o == "skipped"]
         for name, reason in skips:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed):
@@ -67,8 +67,8 @@ def print_block(heading, text):
         print(f"    {line}")
 
 
-def read_allowed(path):
-    """The patterns of tests/allowed-skips: PATTERN<TAB>REASON, # for comments."""
+def read_patterns(path):
+    """Those of tests/allowed-skips or tests/alone: PATTERN<TAB>REASON, # for comments."""
     patterns = []
     with open(path, encoding="utf-8") as f:
         for line in f:
@@ -115,11 +115,16 @@ def read_cmocka(name, folder, status, output):
     return results
 
 
-def print_slowest(report, count):
+def read_cases(report):
+    """The <testcase> of a pytest's report."""
+    return list(ElementTree.parse(report).getroot().iter("testcase"))
+
+
+def print_slowest(reports, count):
     """The files that took longest, of a run that took a minute or more."""
     times = {}
     try:
-        cases = list(ElementTree.parse(report).getroot().iter("testcase"))
+        cases = [case for report in reports for case in read_cases(report)]
     except (OSError, ElementTree.ParseError):
         return  # told as a failure
     for case in cases:
@@ -130,17 +135,26 @@ def print_slowest(report, count):
         print("   slowest: " + ", ".join(f"{file} {seconds:.0f} s" for file, seconds in slowest))
 
 
-def read_pytest(variant, report, status, output):
-    results = []
-    try:
-        cases = list(ElementTree.parse(report).getroot().iter("testcase"))
-    except (OSError, ElementTree.ParseError) as error:
-        return [(f"{variant}/integration", "failed", f"{error}\n{output}")]
-    for case in cases:
-        place = (case.get("classname") or "tests.integration").removeprefix("tests.")
-        folder, _, file = place.partition(".")
-        name = f"{variant}/{folder}/{file}::{case.get('name')}"
-        results.append((name, *outcome_of(case)))
-    if status not in (0, 1) or not results:
-        results.append((f"{variant}/integration", "failed", f"pytest ended with {status}\n{output}"))
+def read_pytest(variant, reports, ends, collected):
+    """Results of several pytest that shared the tests (workers.py). `ends`: (exit status, output) of each;
+    `collected`: how many tests each of them knew of."""
+    results, ran = [], set()
+    for report, (status, output) in zip(reports, ends):
+        try:
+            cases = read_cases(report)
+        except (OSError, ElementTree.ParseError) as error:
+            results.append((f"{variant}/integration", "failed", f"{error}\n{output}"))
+            continue
+        for case in cases:
+            place = (case.get("classname") or "tests.integration").removeprefix("tests.")
+            folder, _, file = place.partition(".")
+            name = f"{variant}/{folder}/{file}::{case.get('name')}"
+            ran.add(name)
+            results.append((name, *outcome_of(case)))
+        if status not in (0, 1):
+            text = f"pytest ended with {status}\n{output}"
+            results.append((f"{variant}/integration", "failed", text))
+    if not ran or set(collected) != {len(ran)}:
+        text = f"{len(ran)} tests ran; the workers knew of {collected}\n{ends[0][1]}"
+        results.append((f"{variant}/integration", "failed", text))
     return results

@@ -203,7 +203,7 @@ class Place:
     started in it. `cgroups` and `folders` are what has to go besides."""
 
     def __init__(self, cgroups=(), folders=()):
-        self.path = tempfile.mkdtemp(prefix="cj", dir="/tmp")
+        self.path = tempfile.mkdtemp(prefix=f"cj{os.getpid()}-", dir="/tmp")
         os.chmod(self.path, 0o755)
         self._cgroups, self._folders = Cgroups(*cgroups), Folders(*folders)
         self._daemons = []

@@ -40,7 +40,9 @@ def make_root():
         unfinished = os.path.join(cache, "unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
-            call(["mmdebstrap", "--variant=minbase", f"--include={PACKAGES}",
+            # what it mounts is nobody else's business
+            call(["unshare", "--mount", "--propagation", "private",
+                  "mmdebstrap", "--variant=minbase", f"--include={PACKAGES}",
                   packages.codename(), unfinished, source], timeout=MAKING)
         except subprocess.TimeoutExpired as error:
             raise Unavailable(f"mmdebstrap took more than {MAKING} s") from error

@@ -51,7 +51,7 @@ def no_leaks():
 @pytest.fixture(scope="session")
 def session_folder():
     """Not pytest's own: nobody else may enter that."""
-    folder = tempfile.mkdtemp(prefix="conjoin-test-")
+    folder = tempfile.mkdtemp(prefix=f"conjoin-test-{os.getpid()}-")
     os.chmod(folder, 0o755)
     yield folder
     shutil.rmtree(folder)

@@ -50,7 +50,7 @@ def in_namespace(kind, inode):
     found = set()
     for pid in living():
         try:
-            if proc.namespaces(pid).get(kind) == inode:
+            if proc.namespace(pid, kind) == inode:
                 found.add(pid)
         except OSError:
             pass  # it has ended, or may not be looked at
