@@ -148,7 +148,7 @@ static void fill_in(struct cli *cli, const struct command *command, const struct
 	session->watch_early = command->status.fd >= 0;
 }
 
-static int run(struct cli *cli, struct command *command, bool pty, struct detach *detach,
+static int run(struct cli *cli, struct command *command, struct detach *detach,
 	       struct cj_plan *plan, struct outcome *ret, struct cj_error *err)
 {
 	struct cj_launch_options launch = CJ_LAUNCH_OPTIONS_INIT;
@@ -166,8 +166,9 @@ static int run(struct cli *cli, struct command *command, bool pty, struct detach
 	session.signals = launch.signals = signals;
 	session.event = job_event;
 	session.event_data = &job;
-	launch.guarded_terminal = terminal_guarded(pty);
-	r = terminal_open(&command->terminal, pty, plan, &launch, &session, &terminal, err);
+	launch.guarded_terminal = terminal_guarded(command->pty);
+	r = terminal_open(&command->terminal, command->pty, plan, &launch, &session, &terminal,
+			  err);
 	if (r == 0 && command->notify)
 		r = cj_notify_listen(command->notify, plan, err);
 	session.notify = command->notify;
@@ -204,11 +205,11 @@ static int finish(struct cli *cli, struct command *command, const struct outcome
 	return outcome->status;
 }
 
-static int run_attached(struct cli *cli, struct command *command, bool pty, struct detach *detach,
+static int run_attached(struct cli *cli, struct command *command, struct detach *detach,
 			struct cj_plan *plan, int *ret_status, struct cj_error *err)
 {
 	struct outcome outcome;
-	int r = run(cli, command, pty, detach, plan, &outcome, err);
+	int r = run(cli, command, detach, plan, &outcome, err);
 
 	if (r == 0)
 		*ret_status = finish(cli, command, &outcome);
@@ -240,12 +241,11 @@ static int execute(struct cli *cli, struct command *command,
 	struct cj_target *target = NULL;
 	struct cj_plan *plan = NULL;
 	_cleanup_(detach_done) struct detach detach = DETACH_INIT(&command->detach);
-	bool pty = !command->detached && terminal_wants_pty(&command->terminal);
 	int r = command->dry_run ? 0 : detach_open(&detach, err);
 
 	if (r == 0 && !command->dry_run)
 		r = record_open(&command->record, err);
-	if (pty)
+	if (command->pty)
 		command->exec.terminal = getenv("TERM");
 	if (r == 0) {
 		command->status.step = "target";
@@ -264,7 +264,7 @@ static int execute(struct cli *cli, struct command *command,
 		else if (command->detached)
 			r = run_detached(cli, command, &detach, plan, ret_status, err);
 		else
-			r = run_attached(cli, command, pty, &detach, plan, ret_status, err);
+			r = run_attached(cli, command, &detach, plan, ret_status, err);
 	}
 	if (r == -ENOEXEC && plan && !err->status) {
 		status_inherit(&command->status);
@@ -328,8 +328,7 @@ static int read_detach_keys(const struct cli *cli, struct command *command)
 			cli,
 			"--detach-keys \"%s\" (ctrl-p,ctrl-q or single characters, %d at most)",
 			command->detach_keys, DETACH_KEYS_MAX);
-	if (command->keys.n > 0 &&
-	    (command->detached || terminal->no_stdin || !terminal_wants_pty(terminal)))
+	if (command->keys.n > 0 && (terminal->no_stdin || !command->pty))
 		return cli_usage(cli, "--detach-keys goes with a pty and with keys: -t");
 	return 0;
 }
@@ -347,8 +346,7 @@ static int check_together(const struct cli *cli, const struct command *command)
 	if (command->notifies && (command->detached || command->keys.n > 0))
 		return cli_usage(cli, "--notify goes with neither --detach nor --detach-keys");
 	if (command->record.path || command->record.input)
-		return record_check(cli, &command->record,
-				    !command->detached && terminal_wants_pty(&command->terminal));
+		return record_check(cli, &command->record, command->pty);
 	return 0;
 }
 
@@ -398,6 +396,7 @@ int command_main(struct cli *cli, struct command *command, int argc, char **argv
 	struct cj_error err = CJ_ERROR_INIT;
 	int status = EXIT_OURS;
 
+	command->pty = !command->detached && terminal_wants_pty(&command->terminal);
 	if (read_detach_keys(cli, command) != 0 || check_together(cli, command) != 0 ||
 	    read_times(cli, command) != 0 || read_fds(cli, command) != 0)
 		return EXIT_OURS;

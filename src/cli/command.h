@@ -18,6 +18,7 @@ struct command {
 	struct text_list env, env_files, rlimits;
 	struct text_list environment; /* what `env` and `env_files` come to; owned strings */
 	struct terminal_request terminal;
+	bool pty; /* what `terminal` comes to */
 	struct detach_request detach;
 	bool detached;
 	const char *detach_keys; /* as written; NULL: none */

@@ -57,24 +57,30 @@ void detach_done(struct detach *detach)
 	pid_file_done(&detach->pid);
 }
 
-/* Says who it is. Whoever called us doesn't know of it otherwise: then it mustn't run. */
-static int announce(struct detach *detach, const struct cj_child *child, struct cj_error *err)
+int detach_tell(const struct cj_child *child, const char *before, struct cj_error *err)
 {
 	char handle[48], text[sizeof(handle) + 16];
 	int r = cj_child_handle(child, handle, sizeof(handle));
 
 	if (r < 0)
 		return cj_fail(err, -r, "name the command's process");
-	r = pid_file_write(&detach->pid, cj_child_pid(child), err);
+	r = io_write_all(1, text,
+			 (size_t)snprintf(text, sizeof(text), "%s%s %d\n", before, handle,
+					  cj_child_pid_inside(child)));
+	return r < 0 ? cj_fail(err, -r, "write to stdout") : 0;
+}
+
+/* Whoever called us doesn't know of it otherwise: then it mustn't run. */
+static int announce(struct detach *detach, const struct cj_child *child, struct cj_error *err)
+{
+	int r = pid_file_write(&detach->pid, cj_child_pid(child), err);
+
 	if (r < 0)
 		return r;
-	/* At once, and not left to a buffer that would be written although this has failed. */
-	r = io_write_all(1, text,
-			 (size_t)snprintf(text, sizeof(text), "%s %d\n", handle,
-					  cj_child_pid_inside(child)));
+	r = detach_tell(child, "", err);
 	if (r < 0)
 		pid_file_remove(&detach->pid);
-	return r < 0 ? cj_fail(err, -r, "write to stdout") : 0;
+	return r;
 }
 
 /* Those that mean "stop that" end a start that hangs, and nothing is left then. */

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -84,20 +83,6 @@ static _Noreturn void stay(struct detach *detach, struct cj_child *child,
 	_exit(0); /* what the other one has in buffers is the other's */
 }
 
-/* On a line of its own: where the command has left the cursor isn't known. */
-static int tell(const struct cj_child *child, struct cj_error *err)
-{
-	char handle[48], text[sizeof(handle) + 16];
-	int r = cj_child_handle(child, handle, sizeof(handle));
-
-	if (r < 0)
-		return cj_fail(err, -r, "name the command's process");
-	r = io_write_all(1, text,
-			 (size_t)snprintf(text, sizeof(text), "%s%s %d\n", isatty(1) ? "\n" : "",
-					  handle, cj_child_pid_inside(child)));
-	return r < 0 ? cj_fail(err, -r, "write to stdout") : 0;
-}
-
 int detach_keys_leave(struct detach *detach, struct cj_child *child,
 		      struct cj_session_options *session, struct cj_error *err)
 {
@@ -118,5 +103,6 @@ int detach_keys_leave(struct detach *detach, struct cj_child *child,
 	close_fd(&ready_w);
 	if (io_read(ready_r, &byte, 1) != 1)
 		return cj_fail(err, EPROTO, "hand the command over to the process that stays");
-	return tell(child, err);
+	/* On a line of its own: where the command has left the cursor isn't known. */
+	return detach_tell(child, isatty(1) ? "\n" : "", err);
 }

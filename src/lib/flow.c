@@ -286,6 +286,6 @@ void flow_step(struct flow *flow)
 
 	if (!told)
 		read_some(flow);
-	if (flow_has_bytes(flow) && (told || flow->to_care == FLOW_AT_EASE))
+	if (flow_has_bytes(flow) && (told || flow->to_care <= FLOW_SOCKET))
 		write_some(flow);
 }

@@ -7,25 +7,19 @@
 
 #include "base/cleanup.h"
 #include "base/format.h"
+#include "base/grow.h"
 #include "lib/elsewhere.h"
 #include "lib/options.h"
 #include "lib/target.h"
 
 void *plan_own(struct cj_plan *plan, void *block)
 {
-	void **grown;
-
-	if (!block) {
-		plan->out_of_memory = true;
-		return NULL;
-	}
-	grown = reallocarray(plan->owned, plan->n_owned + 1, sizeof(*grown));
-	if (!grown) {
+	if (!block || !array_grow((void **)&plan->owned, sizeof(*plan->owned), &plan->owned_room,
+				  plan->n_owned + 1)) {
 		free(block);
 		plan->out_of_memory = true;
 		return NULL;
 	}
-	plan->owned = grown;
 	plan->owned[plan->n_owned++] = block;
 	return block;
 }

@@ -92,7 +92,7 @@ struct cj_plan {
 	size_t n_rows;
 
 	void **owned; /* strings and arrays that live as long as the plan */
-	size_t n_owned;
+	size_t n_owned, owned_room;
 	bool out_of_memory; /* noted by the plan_… helpers, checked once at the end */
 };
 

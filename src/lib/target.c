@@ -164,8 +164,12 @@ enum { ENDING_MS = 200 };
 int target_explain(const struct cj_target *target, int r, struct cj_error *err)
 {
 	struct pollfd ended = {.fd = target->ref.fd, .events = POLLIN};
-	/* What else ends with a container may do so before its first process is seen to have. */
-	int patience = r == -ENOMEM || r == -EINTR ? ENDING_MS : 0;
+	/*
+	 * What else ends with a container may do so before its first process is seen to have; that one's own root and cwd go
+	 * before, too (ENOENT).
+	 */
+	bool perhaps = r == -ENOMEM || r == -EINTR || (r == -ENOENT && err && !err->status);
+	int patience = perhaps ? ENDING_MS : 0;
 	struct cj_error step;
 
 	if (r >= 0 || r == -ESRCH || poll(&ended, 1, patience) <= 0)

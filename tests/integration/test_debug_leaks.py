@@ -54,18 +54,13 @@ def in_namespace(box):
     return found
 
 
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-        return set(f.read().split())
-
-
 def whole(box):
     """All that a session could leave: of the host, of this process, of the target."""
     return {
         "mounts": proc.read("self", "mountinfo"), "its mounts": box.read("mountinfo"),
         "files": sorted(os.listdir("/proc/self/fd")),
         "its files": sorted(os.listdir(f"/proc/{box.pid}/fd")),
-        "its children": children(box.pid), "its processes": in_namespace(box),
+        "its children": set(proc.children(box.pid)), "its processes": in_namespace(box),
         "its root": sorted(os.listdir(f"/proc/{box.pid}/root")),
         "its run": sorted(os.listdir(f"/proc/{box.pid}/root/run")),
         "its threads": box.status()["Threads"], 
@@ -121,7 +116,7 @@ def test_a_thousand_sessions_leave_nothing(conjoin, box, subreaper):  # noqa: F8
     after = whole(box)
     assert {key: (before[key], after[key]) for key in before if before[key] != after[key]} == {}
     # The watchdogs of those that were killed are ours by now.
-    wait_for(lambda: (reap_all({box.supervisor}), children(os.getpid()) <= {str(box.supervisor)})[1])
+    wait_for(lambda: (reap_all({box.supervisor}), set(proc.children(os.getpid())) <= {box.supervisor})[1])
     assert {pid for pid in orphans() if pid not in (box.supervisor, box.pid)} == set()
 
 

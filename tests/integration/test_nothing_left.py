@@ -98,6 +98,7 @@ def everything(conjoin, box):
 
 def kill_at_all_moments(conjoin, box, start, check=lambda: None):
     """How many of the starts had come to a command."""
+    wait_for(lambda: box.members() == {box.pid} and not ours(conjoin), what="the end of those before")
     before, ran = everything(conjoin, box), 0
     whole = whole_start(start, box, before["processes"])
     for number in range(MOMENTS):
@@ -149,7 +150,9 @@ class Terminal:
         os.close(self.slave)
 
 
-@pytest.mark.parametrize("options", [[], ["--timeout", "1h"]], ids=["", "with a time limit"])
+# With keys to detach by there is no parent death signal.
+@pytest.mark.parametrize("options", [[], ["--timeout", "1h"], ["--detach-keys", "ctrl-p"]],
+                         ids=["", "with a time limit", "with keys"])
 def test_killed_at_any_moment_it_leaves_the_terminal_as_it_was(conjoin, box, options):
     terminal, seen = Terminal(), set()
 

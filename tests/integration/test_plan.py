@@ -11,6 +11,7 @@ import pytest
 from lib import proc
 from lib.failure import assert_failed
 from lib.leaks import Snapshot
+from lib.poll import wait_for
 from lib.sandbox import Sandbox
 
 OURS = 125
@@ -66,6 +67,7 @@ def test_a_dry_run_changes_nothing(conjoin, box):
 
 
 def test_a_dry_run_doesnt_stop_a_target_whose_filter_would_be_copied(conjoin, box):
+    wait_for(lambda: proc.stat_fields(box.pid)[0] == "S", what="its sleep")
     switches = proc.status(box.pid)["voluntary_ctxt_switches"]
     plan(conjoin, box, "true", options=["--seccomp", "copy"])
     assert proc.status(box.pid)["voluntary_ctxt_switches"] == switches

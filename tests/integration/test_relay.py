@@ -14,6 +14,7 @@ import tty
 import pytest
 
 from lib.poll import wait_for
+from lib.program import without_leaks
 from lib.sandbox import Sandbox
 from lib.terminal import PIPE, TTY, Terminal, command_of
 from lib.trace import Tracer
@@ -128,7 +129,7 @@ def test_others_who_read_the_same_input_dont_make_us_wait(conjoin, box, kind):
     slow = ["strace", "-o", "/dev/null", "-e", "trace=poll", "-e", "inject=poll:delay_exit=5000"]
     process = subprocess.Popen(
         slow + command(conjoin, box, "sleep", "1000", options=["-t", "--timeout", "1", "--grace", "1"]),
-        stdin=reader, stdout=subprocess.DEVNULL)
+        stdin=reader, stdout=subprocess.DEVNULL, env=without_leaks())
     try:
         begin = time.monotonic()
         while time.monotonic() < begin + 0.7:

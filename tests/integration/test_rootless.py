@@ -16,7 +16,7 @@ from lib import proc
 from lib.given import has_run_for_a_while
 from lib.held import Held, differences, links, portrait, without_own_lines
 from lib.poll import wait_for
-from lib.program import as_user, clean_env
+from lib.program import as_user, clean_env, without_leaks
 from lib.sandbox import Container, Sandbox
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
@@ -203,7 +203,7 @@ def allow_no_more(pid, uid):
 def limited_meanwhile(conjoin, uid, box):
     """A command that runs, of a conjoin that may make no process any more. None: we came too early or too late."""
     process = conjoin.popen("exec", "--cgroup", "keep", box.pid, "sh", "-c", "echo ready; read x; echo $x; exit 7",
-                            user=uid, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                            user=uid, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=without_leaks())
     allow_no_more(process.pid, uid)
     if process.stdout.readline() == b"ready\n":
         has_watchdog = has_run_for_a_while(process)

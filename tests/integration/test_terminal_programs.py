@@ -141,7 +141,7 @@ def test_top_shows_the_containers_processes(box, start):
 
 # How a session is begun, what shows that it has, how it's left, come back to, and ended.
 MULTIPLEXERS = {
-    "tmux": ("tmux -L {} new-session", b"[0] 0:sh", b"\x02d", "tmux -L {} attach",
+    "tmux": ("tmux -L {} start-server ; set -g assume-paste-time 0 ; new-session", b"[0] 0:sh", b"\x02d", "tmux -L {} attach",
              "tmux -L {} kill-server"),
     "screen": ("screen -S {} sh", b"# ", b"\x01d", "screen -r {}", "screen -S {} -X quit")}
 

@@ -26,19 +26,6 @@ def box(sandbox_program, rootfs):
     made.stop()
 
 
-def members(box):
-    """Who is in the box's pid namespace, as the host numbers them."""
-    mine = proc.namespaces(box.pid)["pid"]
-    found = set()
-    for pid in proc.pids():
-        try:
-            if proc.namespaces(pid)["pid"] == mine and proc.alive(pid):
-                found.add(pid)
-        except (OSError, KeyError):
-            pass  # it has just ended
-    return found
-
-
 def timed(conjoin, box, *command, options):
     begin = time.monotonic()
     done = conjoin.exec(box, *command, options=options)
@@ -66,23 +53,23 @@ def test_a_stopped_command_hears_of_it(conjoin, box):
 
 
 def test_after_the_grace_it_is_killed(conjoin, box):
-    before = members(box)
+    before = proc.in_pid_namespace_of(box.pid)
     done, took = timed(conjoin, box, "sh", "-c", DEAF,
                        options=["--timeout", "0.2", "--grace", "300ms"])
     assert done.returncode == 124 and done.stderr == ""
     assert 0.5 <= took < 9
-    wait_for(lambda: members(box) <= before, what="the command to be gone")
+    wait_for(lambda: proc.in_pid_namespace_of(box.pid) <= before, what="the command to be gone")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_with_a_cgroup_of_its_own_nothing_of_it_is_left(conjoin, box):
     """Also who is in another session, has another parent and is deaf."""
     script = "(setsid sh -c \"trap '' TERM HUP; sleep 777\" >/dev/null 2>&1 &) ; sleep 888"
-    before = members(box)
+    before = proc.in_pid_namespace_of(box.pid)
     done = conjoin.exec(box, "sh", "-c", script,
                         options=["--cgroup", "own", "--timeout", "0.3", "--grace", "0.2"])
     assert done.returncode == 124
-    wait_for(lambda: members(box) <= before, what="the whole tree to be gone")
+    wait_for(lambda: proc.in_pid_namespace_of(box.pid) <= before, what="the whole tree to be gone")
 
 
 def test_with_a_pty_as_well(conjoin, box):
@@ -105,11 +92,11 @@ def test_what_doesnt_go_together(conjoin, box):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_debug_has_it_and_its_own_cgroup_is_emptied(conjoin, box):
-    before = members(box)
+    before = proc.in_pid_namespace_of(box.pid)
     done = conjoin.debug(box, "sh", "-c", "trap '' TERM; (setsid sleep 777 &); sleep 888",
                          options=["--timeout", "0.3", "--grace", "0.2"])
     assert (done.returncode, done.stderr) == (124, "")
-    wait_for(lambda: members(box) <= before, what="the whole tree to be gone")
+    wait_for(lambda: proc.in_pid_namespace_of(box.pid) <= before, what="the whole tree to be gone")
 
 
 def test_who_ended_in_time_but_was_looked_at_late_has_its_own_status(conjoin, box):

@@ -212,17 +212,12 @@ def test_a_setuid_program_called_nspawn_is_not_nspawn(conjoin, places, start, be
     wanted = [0] * 4 if becomes == "wholly" else [USER, 0, 0, 0]
     wait_for(lambda: proc.read(pid, "comm") == b"systemd-nspawn\n" and uids(pid) == wanted,
              what="a setuid program")
-    wait_for(lambda: children(pid), what="its child")
+    wait_for(lambda: proc.children(pid), what="its child")
     try:
         refuses(conjoin, f"machine:{name}", name)
     finally:
-        for child in children(pid):
+        for child in proc.children(pid):
             os.kill(child, signal.SIGKILL)
-
-
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-        return [int(word) for word in f.read().split()]
 
 
 # --- cgroups that have a container's name ---

@@ -29,15 +29,7 @@ class Box(Sandbox):
 
     def members(self):
         """Who lives in its pid namespace, as the host numbers them."""
-        mine = proc.namespace(self.pid, "pid")
-        found = set()
-        for pid in proc.pids():
-            try:
-                if proc.namespace(pid, "pid") == mine and proc.alive(pid):
-                    found.add(pid)
-            except OSError:
-                pass  # it has just ended
-        return found
+        return proc.in_pid_namespace_of(self.pid)
 
     def trees(self):
         """The cgroups that are there for commands' trees, wherever the box has cgroups."""

@@ -74,13 +74,12 @@ class Held(Container):
 def watchdog_of(supervisor):
     """The one that is there as soon as there is a cgroup or a pty, else after 20 ms."""
     def find():
-        with open(f"/proc/{supervisor}/task/{supervisor}/children", encoding="ascii") as f:
-            for pid in f.read().split():
-                try:
-                    if proc.read(pid, "comm") == b"conjoin-watch\n":
-                        return int(pid)
-                except OSError:
-                    pass  # the stage, which has ended meanwhile
+        for pid in proc.children(supervisor):
+            try:
+                if proc.read(pid, "comm") == b"conjoin-watch\n":
+                    return pid
+            except OSError:
+                pass  # the stage, which has ended meanwhile
         return None
 
     return wait_for(find, READY_TIMEOUT, "the watchdog")

@@ -78,6 +78,24 @@ def pids():
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
+def children(pid):
+    """Of a process of one thread. One that ends while the kernel makes the list may hide another."""
+    return [int(word) for word in read(pid, f"task/{pid}/children").split()]
+
+
+def in_pid_namespace_of(pid):
+    """Who lives there, and not below it, as the host numbers them."""
+    theirs = namespace(pid, "pid")
+    found = set()
+    for other in pids():
+        try:
+            if namespace(other, "pid") == theirs and alive(other):
+                found.add(other)
+        except OSError:
+            pass  # it has just ended
+    return found
+
+
 def unescape(text):
     """mountinfo writes blanks and their like as octal numbers."""
     return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), text)

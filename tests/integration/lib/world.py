@@ -47,7 +47,7 @@ class World(Conjoin):
              "private", "sh", "-ec", f"{EMPTY}{script}\necho\nexec cat"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_env())
         assert self.keeper.stdout.readline() == b"\n"
-        self.first = children(self.keeper.pid)[0]
+        self.first = proc.children(self.keeper.pid)[0]
         self.enter = ["--mount", "--pid", "--net", f"--target={self.first}", "--"]
 
     def __enter__(self):
@@ -121,11 +121,6 @@ class World(Conjoin):
         """Enters `target`, which has to be that process's namespace."""
         done = self.run("exec", *options, target, "readlink", f"/proc/self/ns/{kind}", **more)
         assert (done.returncode, done.stdout) == (0, self.namespace(pid, kind)), done
-
-
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-        return [int(word) for word in f.read().split()]
 
 
 def removed(path):
