@@ -143,7 +143,8 @@ int cj_child_has_tree(const struct cj_child *child);
 
 /*
  * Kills the command if it still runs, with all in cgroups that were made for it; waits for it, unless cj_session_run() has given
- * that up; removes these cgroups. What survives of a command that has ended moves to the cgroup above. NULL: does nothing.
+ * that up; removes these cgroups. What survives of a command that has ended moves from a tree's cgroup to the one above; other cgroups stay as long as
+ * somebody lives there. NULL: does nothing.
  */
 void cj_child_free(struct cj_child *child);
 
@@ -156,8 +157,8 @@ void cj_child_free(struct cj_child *child);
 void cj_child_release(struct cj_child *child);
 
 /*
- * The `guarded_terminal` will be made raw from the mode `before`: to be called each time before that. Of a child that
- * was launched without one: EINVAL.
+ * The `guarded_terminal` will be made raw from the mode `before`: to be called each time before that. NULL: it has its mode back, and
+ * whatever becomes of it is somebody else's. Of a child that was launched without one: EINVAL.
  */
 int cj_child_guard_terminal(struct cj_child *child, const struct termios *before);
 

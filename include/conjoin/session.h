@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-/* Bytes from one fd to another, until `from` ends; then `to` is closed. Both become the session's. */
+/* Bytes from one fd to another, until `from` ends; then `to` is closed. Both become the session's (not with EINVAL). */
 struct cj_relay {
 	int from;
 	int to;
@@ -64,7 +64,7 @@ struct cj_session_options {
 	int terminal; /* the caller's terminal; -1: none */
 	/*
 	 * Set by the session: the errno of a write of the command's output that failed, 0 if none did.
-	 * A reader that went away (EPIPE, EIO) is no failure: the command is told of it.
+	 * A reader that went away (EPIPE, of a terminal EIO) is no failure: the command is told of it.
 	 */
 	int output_error;
 	/*
@@ -120,8 +120,9 @@ enum cj_ending {
 	CJ_ENDING_MEMORY_PERHAPS, /* it ended too soon to be sure */
 	/* It was sent SIGKILL by us and is still there: what the session returns is what it will be. */
 	CJ_ENDING_PAUSED, /* it is frozen with the target, where that keeps SIGKILL waiting: cgroups v1 */
-	CJ_ENDING_STUCK,  /* in an uninterruptible call */
-	CJ_ENDING_TRACED, /* it has ended, and who traces it keeps how */
+	CJ_ENDING_STUCK,   /* in an uninterruptible call */
+	CJ_ENDING_REFUSED, /* or wasn't: it has more rights than the caller, who may not signal it */
+	CJ_ENDING_TRACED,  /* it has ended, and who traces it keeps how */
 };
 
 /* The same in words, without a full stop; NULL for CJ_ENDING_OWN. */
@@ -138,6 +139,7 @@ const char *cj_ending_text(enum cj_ending ending);
  * a relay: what is there by then is passed on, no end is waited for. It's told in `*ret`, unless the session was `detached`.
  *
  *	EINVAL	a time limit of less than nothing, or too many keys to detach by
+ *	ENOMEM	it's out
  *	EBUSY	the command has ended, and a process that traces it keeps how
  *	others	of poll(2), waitid(2)
  */

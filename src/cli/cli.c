@@ -2,27 +2,52 @@
 #include "cli/cli.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/escape.h"
+#include "base/nowait.h"
 
-enum { PATIENCE_MS = 200 };
+enum { PATIENCE_MS = 200, LAST_PATIENCE_MS = 2000 };
 
-static void print_where(const struct cli *cli)
+static void print_where(FILE *out, const struct cli *cli)
 {
 	char target[512];
 
-	(void)fprintf(stderr, "conjoin: %s", cli->verb ? cli->verb : "");
+	(void)fprintf(out, "conjoin: %s", cli->verb ? cli->verb : "");
 	if (cli->target) {
 		(void)text_escape(target, sizeof(target), cli->target);
-		(void)fprintf(stderr, " %s", target);
+		(void)fprintf(out, " %s", target);
 	}
 	if (cli->verb)
-		(void)fputs(": ", stderr);
+		(void)fputs(": ", out);
+}
+
+/*
+ * The command may fill what is on 2, and nobody read it. Who waits for that hears of no signal and of no time that is up: so it's
+ * waited for a moment, and then the status alone has to say it.
+ */
+__attribute__((format(printf, 3, 4))) static void say(const struct cli *cli, int patience,
+						      const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	va_list args;
+	int code;
+
+	if (!out)
+		return;
+	print_where(out, cli);
+	va_start(args, format);
+	(void)vfprintf(out, format, args);
+	va_end(args);
+	if (fclose(out) == 0)
+		(void)nowait_write_all(2, text, size, patience, -1, &code);
 }
 
 /* strerror's words, but for those that mean something else here. NULL: the text is enough. */
@@ -45,16 +70,14 @@ static const char *reason(int code)
 
 int cli_error(const struct cli *cli, const struct cj_error *err)
 {
-	char text[4 * sizeof(err->text)], hint[4 * sizeof(err->hint)];
+	char text[4 * sizeof(err->text)], hint[4 * sizeof(err->hint)] = "";
 	const char *why = reason(err->code);
 
 	(void)text_escape(text, sizeof(text), err->text);
-	print_where(cli);
-	(void)fprintf(stderr, "%s%s%s\n", text, why ? ": " : "", why ? why : "");
-	if (err->hint[0]) {
+	if (err->hint[0])
 		(void)text_escape(hint, sizeof(hint), err->hint);
-		(void)fprintf(stderr, "hint: %s\n", hint);
-	}
+	say(cli, LAST_PATIENCE_MS, "%s%s%s\n%s%s%s", text, why ? ": " : "", why ? why : "",
+	    hint[0] ? "hint: " : "", hint, hint[0] ? "\n" : "");
 	/* 124: of --timeout; 126, 127: the command can't be executed, or isn't there */
 	return err->status == 124 || err->status == 126 || err->status == 127 ? err->status
 									      : cli->failure;
@@ -69,24 +92,9 @@ int cli_usage(const struct cli *cli, const char *format, ...)
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	(void)text_escape(safe, sizeof(safe), text);
-	print_where(cli);
-	(void)fprintf(stderr, "%s\n", safe);
-	if (cli->verb)
-		(void)fprintf(stderr, "hint: conjoin %s --help\n", cli->verb);
-	else
-		(void)fputs("hint: conjoin --help\n", stderr);
+	say(cli, LAST_PATIENCE_MS, "%s\nhint: conjoin %s%s--help\n", safe,
+	    cli->verb ? cli->verb : "", cli->verb ? " " : "");
 	return cli->usage;
-}
-
-/*
- * The command may fill what is on 2, and nobody read it. Who waits for that hears of no signal and of no time that is up.
- * A pipe that is ready takes a line without waiting.
- */
-static bool can_be_told(void)
-{
-	struct pollfd out = {.fd = 2, .events = POLLOUT};
-
-	return poll(&out, 1, PATIENCE_MS) != 0;
 }
 
 void cli_log(void *data, enum cj_log_level level, const char *text)
@@ -94,11 +102,8 @@ void cli_log(void *data, enum cj_log_level level, const char *text)
 	const struct cli *cli = data;
 	char safe[2048];
 
-	if (!can_be_told())
-		return;
 	(void)text_escape(safe, sizeof(safe), text);
-	print_where(cli);
-	(void)fprintf(stderr, "%s%s\n", level == CJ_LOG_WARNING ? "warning: " : "", safe);
+	say(cli, PATIENCE_MS, "%s%s\n", level == CJ_LOG_WARNING ? "warning: " : "", safe);
 }
 
 int cli_finish(const struct cli *cli, int status)

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/nowait.h"
 #include "base/parse.h"
 
 /* By which a person, a service manager or a terminal says "stop that". */
@@ -57,27 +58,42 @@ void detach_done(struct detach *detach)
 	pid_file_done(&detach->pid);
 }
 
-int detach_tell(const struct cj_child *child, const char *before, struct cj_error *err)
+static bool is_told_to_end(int signals)
+{
+	struct signalfd_siginfo info;
+	bool told = io_read(signals, &info, sizeof(info)) != sizeof(info);
+
+	for (size_t i = 0; i < ELEMENTS(ending); i++)
+		told |= info.ssi_signo == (uint32_t)ending[i];
+	return told;
+}
+
+int detach_tell(const struct cj_child *child, const char *before, int signals, struct cj_error *err)
 {
 	char handle[48], text[sizeof(handle) + 16];
-	int r = cj_child_handle(child, handle, sizeof(handle));
+	int code = 0, r = cj_child_handle(child, handle, sizeof(handle));
+	size_t size, done = 0;
 
 	if (r < 0)
 		return cj_fail(err, -r, "name the command's process");
-	r = io_write_all(1, text,
-			 (size_t)snprintf(text, sizeof(text), "%s%s %d\n", before, handle,
-					  cj_child_pid_inside(child)));
-	return r < 0 ? cj_fail(err, -r, "write to stdout") : 0;
+	size = (size_t)snprintf(text, sizeof(text), "%s%s %d\n", before, handle,
+				cj_child_pid_inside(child));
+	/* Until it's written they who called us can still change their mind, also when nobody reads it. */
+	while ((done += nowait_write_all(1, text + done, size - done, -1, signals, &code)) < size)
+		if (code != EINTR || is_told_to_end(signals))
+			return cj_fail(err, code, "write to stdout");
+	return 0;
 }
 
 /* Whoever called us doesn't know of it otherwise: then it mustn't run. */
-static int announce(struct detach *detach, const struct cj_child *child, struct cj_error *err)
+static int announce(struct detach *detach, const struct cj_child *child, int signals,
+		    struct cj_error *err)
 {
 	int r = pid_file_write(&detach->pid, cj_child_pid(child), err);
 
 	if (r < 0)
 		return r;
-	r = detach_tell(child, "", err);
+	r = detach_tell(child, "", signals, err);
 	if (r < 0)
 		pid_file_remove(&detach->pid);
 	return r;
@@ -110,7 +126,7 @@ static int start(struct cli *cli, struct detach *detach, int signals, struct cj_
 	r = cj_launch(plan, &launch, ret, err);
 	if (r < 0)
 		return r;
-	r = announce(detach, *ret, err);
+	r = announce(detach, *ret, signals, err);
 	if (r < 0) {
 		cj_child_free(*ret); /* kills it */
 		*ret = NULL;

@@ -46,9 +46,10 @@ void detach_done(struct detach *detach);
 
 /*
  * Writes the line that says who the command is, "HANDLE PID", behind `before`. At once, and not left to a buffer that would be
- * written although this has failed.
+ * written although this has failed. One of `signals`, a signalfd, that means "stop that" ends the attempt: EINTR.
  */
-int detach_tell(const struct cj_child *child, const char *before, struct cj_error *err);
+int detach_tell(const struct cj_child *child, const char *before, int signals,
+		struct cj_error *err);
 
 /* For one that stays: it holds nothing of whoever called us from here on. */
 void detach_let_go(struct detach *detach);

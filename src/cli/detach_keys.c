@@ -104,5 +104,5 @@ int detach_keys_leave(struct detach *detach, struct cj_child *child,
 	if (io_read(ready_r, &byte, 1) != 1)
 		return cj_fail(err, EPROTO, "hand the command over to the process that stays");
 	/* On a line of its own: where the command has left the cursor isn't known. */
-	return detach_tell(child, isatty(1) ? "\n" : "", err);
+	return detach_tell(child, isatty(1) ? "\n" : "", session->signals, err);
 }

@@ -5,37 +5,21 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/io.h"
+#include "base/nowait.h"
 #include "base/parse.h"
 #include "cli/print_items.h"
 #include "cli/signals.h"
 
 enum { PATIENCE_MS = 200 };
 
-/*
- * O_NONBLOCK is a matter of the description, which others may share: so one of our own, where there can be one.
- * pipe(7), proc_pid_fd(5)
- */
-static int open_own(int fd)
-{
-	char path[32];
-
-	(void)snprintf(path, sizeof(path), "/dev/fd/%d", fd);
-	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
-
 int status_open(const struct cli *cli, const char *number, unsigned int preserved,
 		struct status *ret)
 {
-	struct stat st;
 	int fd, flags;
 
 	if (!number)
@@ -45,18 +29,13 @@ int status_open(const struct cli *cli, const char *number, unsigned int preserve
 	if (preserved > 0 && (unsigned int)fd - 3 < preserved)
 		return cli_usage(cli, "--status-fd %d is one of --preserve-fds %u", fd, preserved);
 	flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fstat(fd, &st) < 0)
+	if (flags < 0)
 		return cli_usage(cli, "--status-fd %d isn't open", fd);
 	if ((flags & O_PATH) || (flags & O_ACCMODE) == O_RDONLY)
 		return cli_usage(cli, "--status-fd %d isn't open for writing", fd);
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	*ret = (struct status)STATUS_INIT;
 	ret->fd = fd;
-	ret->socket = S_ISSOCK(st.st_mode);
-	ret->own = S_ISFIFO(st.st_mode) || isatty(fd) ? open_own(fd) : -1;
-	ret->waits = ret->own < 0 && !ret->socket;
-	if (ret->own < 0) /* nothing to be had; or no /dev/fd, or it's another user's */
-		ret->own = fd;
 	return 0;
 }
 
@@ -64,48 +43,6 @@ void status_inherit(const struct status *status)
 {
 	if (status->fd >= 0)
 		(void)fcntl(status->fd, F_SETFD, 0);
-}
-
-/* What is there room for, at once. A pipe that is ready takes as much as PIPE_BUF. poll(2), pipe(7) */
-static ssize_t write_some(const struct status *status, const char *data, size_t size)
-{
-	ssize_t n;
-
-	if (!status->socket)
-		return io_write(status->own, data,
-				status->waits && size > PIPE_BUF ? PIPE_BUF : size);
-	n = send(status->own, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-	return n < 0 ? -errno : n;
-}
-
-/* Returns how much was written; less than `size` with the errno in `*ret_code`. */
-static size_t write_patiently(const struct status *status, const char *data, size_t size,
-			      int *ret_code)
-{
-	int64_t end = clock_ms() + PATIENCE_MS;
-	size_t done = 0;
-
-	*ret_code = EAGAIN;
-	while (done < size) {
-		struct pollfd room = {.fd = status->own, .events = POLLOUT};
-		int64_t left = end - clock_ms();
-		ssize_t n = -EAGAIN;
-
-		if (poll(&room, 1, left < 0 ? 0 : (int)left) > 0)
-			n = write_some(status, data + done, size - done);
-		if (n > 0) {
-			done += (size_t)n;
-			continue;
-		}
-		if (n != -EAGAIN && n != -EINTR) {
-			*ret_code = (int)-n;
-			break;
-		}
-		if (left <= 0)
-			break;
-		(void)poll(NULL, 0, 1); /* room, and not enough of it */
-	}
-	return done;
 }
 
 static void free_json(json_t **json)
@@ -128,7 +65,7 @@ static void tell(struct status *status, struct cli *cli, const char *event, json
 	_cleanup_(free_json) json_t *owned = object;
 	_cleanup_free_ char *text = NULL;
 	size_t size, done;
-	int code;
+	int code = 0;
 
 	text = owned ? json_dumps(owned, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 	if (!text || status->broken) {
@@ -137,7 +74,7 @@ static void tell(struct status *status, struct cli *cli, const char *event, json
 	}
 	size = strlen(text) + 1;
 	text[size - 1] = '\n'; /* in place of the NUL: the line is written by its size */
-	done = write_patiently(status, text, size, &code);
+	done = nowait_write_all(status->fd, text, size, PATIENCE_MS, -1, &code);
 	status->broken = done > 0 && done < size;
 	if (done < size)
 		warn(cli, status, event, code);

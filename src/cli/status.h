@@ -21,15 +21,12 @@ struct outcome {
 };
 
 struct status {
-	int fd;	    /* -1: nobody wants to know */
-	int own;    /* what is written to: `fd`, or a description of our own */
-	bool waits; /* a write would wait for the reader, so it's asked for room before */
-	bool socket;
+	int fd;		  /* -1: nobody wants to know */
 	bool broken;	  /* half a line was written: another one would be glued to it */
 	const char *step; /* "target": what a failure from now on is a failure of */
 };
 
-#define STATUS_INIT {.fd = -1, .own = -1, .step = "open"}
+#define STATUS_INIT {.fd = -1, .step = "open"}
 
 /*
  * Takes the option's value; NULL is none. 0, or a failure of usage that was told: it must be open to be written to, and

@@ -57,7 +57,6 @@ static int open_pty(const struct terminal_request *request, struct cj_plan *plan
 	struct winsize size = {0};
 	int r;
 
-	session->terminal = isatty(0) ? 0 : isatty(1) ? 1 : -1;
 	if (session->terminal >= 0)
 		(void)ioctl(session->terminal, TIOCGWINSZ, &size); /* else 0: left alone */
 	r = cj_pty_open(plan, size.ws_row, size.ws_col, &terminal->master, &terminal->slave, err);
@@ -111,6 +110,9 @@ int terminal_open(const struct terminal_request *request, bool pty, struct cj_pl
 		  struct terminal *ret, struct cj_error *err)
 {
 	ret->pty = pty;
+	for (int i = 2; i >= 0; i--)
+		if (isatty(i))
+			session->terminal = i;
 	return pty ? open_pty(request, plan, launch, session, ret, err)
 		   : open_pipes(request, launch, session, ret, err);
 }
@@ -161,22 +163,12 @@ void terminal_started(struct terminal *terminal, struct cj_child *child)
 void terminal_leave(struct terminal *terminal)
 {
 	terminal_unguard_crash();
-	if (terminal->raw && terminal_is_raw(0)) /* not waiting for who doesn't read */
+	/* In the background it's others' to change, whatever it looks like. */
+	if (terminal->raw && in_foreground(0) &&
+	    terminal_is_raw(0)) /* not waiting for who doesn't read */
 		(void)tcsetattr(0, TCSANOW, &terminal->before);
-}
-
-void terminal_return(struct terminal *terminal)
-{
-	sigset_t set, before;
-
-	if (!terminal->raw)
-		return;
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTTOU);
-	(void)sigprocmask(SIG_UNBLOCK, &set, &before);
-	(void)tcsetpgrp(0, getpgrp()); /* no change in the foreground; else SIGTTOU. tcsetpgrp(3) */
-	(void)sigprocmask(SIG_SETMASK, &before, NULL);
-	terminal_continue(terminal);
+	if (terminal->raw)
+		(void)cj_child_guard_terminal(terminal->child, NULL);
 }
 
 void terminal_continue(struct terminal *terminal)

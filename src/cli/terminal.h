@@ -47,8 +47,6 @@ void terminal_started(struct terminal *terminal, struct cj_child *child);
 
 /* Back to the mode of before, if it's still the one that we gave it: then it's ours to change. */
 void terminal_leave(struct terminal *terminal);
-/* Raw again: waits until we are in the foreground, as the kernel has it, stopped. */
-void terminal_return(struct terminal *terminal);
 /* Raw again, if we are in the foreground. */
 void terminal_continue(struct terminal *terminal);
 

@@ -41,7 +41,9 @@ void terminal_guard_crash(const struct termios *before)
 	sigset_t unblocked;
 
 	is_raw = 0; /* while it changes */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	mode = *before;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	is_raw = 1;
 	(void)sigaltstack(&own, NULL);
 	(void)sigfillset(&action.sa_mask);

@@ -195,9 +195,12 @@ int cj_child_guard_terminal(struct cj_child *child, const struct termios *before
 
 	if (!board)
 		return -EINVAL;
-	__atomic_store_n(&board->guards, 0, __ATOMIC_RELEASE); /* while it changes */
-	board->before = *before;
-	__atomic_store_n(&board->guards, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&board->guards, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* before `before` changes */
+	if (before) {
+		board->before = *before;
+		__atomic_store_n(&board->guards, 1, __ATOMIC_RELEASE);
+	}
 	return 0;
 }
 

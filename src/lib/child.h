@@ -39,11 +39,11 @@ int child_poll_end(struct cj_child *child, int options, struct cj_error *err);
 void child_read_start(struct cj_child *child);
 
 /*
- * All that the command started, as far as it can be found: who lives in cgroups that were made for it, else in
+ * All that the command started, as far as it can be found: who lives in cgroups that were made for it, and who is in
  * its session. Sends SIGKILL until nobody is left, two seconds at most.
  */
 void child_kill_tree(struct cj_child *child);
-/* Does anybody of it live? The command itself counts until it was waited for. 1, 0, -errno */
+/* Does anybody of it live? 1, 0, -errno */
 int child_tree_lives(struct cj_child *child);
 /* Sends a signal to those of its session. */
 void child_signal_session(const struct cj_child *child, int signal);

@@ -227,6 +227,8 @@ const char *cj_ending_text(enum cj_ending ending)
 		return "the target is paused: the command was killed, and ends when the target is continued";
 	case CJ_ENDING_STUCK:
 		return "the command was killed and doesn't end: the kernel can't interrupt what it waits for";
+	case CJ_ENDING_REFUSED:
+		return "the command couldn't be killed: it has rights that we don't have, and goes on";
 	case CJ_ENDING_TRACED:
 		return "the command has ended, and the process that traces it keeps how";
 	}

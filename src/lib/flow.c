@@ -3,68 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "lib/recording.h"
-#include "sys/beneath.h"
 
 enum {
 	PTY_BUFFERS = 128 << 10, /* more than the kernel keeps: drivers/tty/tty_buffer.c */
-	FEW = 1,
 };
-
-/* TIOCGSID fails for any terminal but our own, and of that one everybody may open this name. tty_ioctl(4), tty(4) */
-static int open_controlling(int fd, int flags)
-{
-	int new;
-
-	if (tcgetsid(fd) < 0)
-		return -errno;
-	new = open("/dev/tty", flags);
-	return new < 0 ? -errno : new;
-}
-
-/* A pty's master would become another pty's; what can't be opened anew may be another user's, after su(1). */
-static int open_anew(int fd, bool terminal, int flags)
-{
-	unsigned int number;
-	int new;
-
-	if (terminal && ioctl(fd, TIOCGPTN, &number) == 0)
-		return -EINVAL;
-	new = reopen(fd, flags);
-	return new < 0 && terminal ? open_controlling(fd, flags) : new;
-}
-
-/* Terminals and pipes are opened anew. A file mustn't be, its offset is shared, and a socket can't. */
-static enum flow_care prepare(int *fd, int access)
-{
-	bool terminal = isatty(*fd);
-	struct stat st = {.st_mode = 0};
-	int new;
-
-	if (!terminal && fstat(*fd, &st) < 0)
-		return FLOW_AT_EASE;
-	if (S_ISSOCK(st.st_mode))
-		return FLOW_SOCKET;
-	if (!terminal && !S_ISFIFO(st.st_mode))
-		return FLOW_AT_EASE;
-	new = open_anew(*fd, terminal, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (new < 0)
-		return terminal ? FLOW_TERMINAL : FLOW_PIPE;
-	close_fd(fd);
-	*fd = new;
-	return FLOW_AT_EASE;
-}
 
 /* Of an end of a pipe or pty that is ours alone. */
 static bool make_nonblocking(int fd)
@@ -74,29 +25,40 @@ static bool make_nonblocking(int fd)
 	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-void flow_init(struct flow *flow, const struct cj_relay *relay, bool to_terminal)
+int flow_init(struct flow *flow, const struct cj_relay *relay, bool to_terminal)
 {
 	flow->relay = *relay;
+	flow->buf = NULL;
 	flow->to_terminal = to_terminal;
-	flow->from_care = flow->to_care = FLOW_AT_EASE;
+	flow->shows = flow->gone = flow->at_end = false;
+	flow->from_care = flow->to_care = NOWAIT_AT_EASE;
 	flow->own_from = false;
 	flow->slave = -EBADF;
 	flow->last = false;
 	flow->budget = SIZE_MAX;
-	flow->write_error = 0;
+	flow->write_error = flow->read_error = 0;
 	flow->newest = '\n';
 	flow->recording = NULL;
 	flow->keys = NULL;
 	flow->start = flow->end = 0;
 	if (relay->from < 0) {
 		flow->relay.to = -EBADF;
-	} else if (relay->output) {
+		return 0;
+	}
+	flow->buf = malloc(FLOW_CHUNK); /* on the stack it would be too much for a small one */
+	if (!flow->buf) {
+		flow_close(flow);
+		return -ENOMEM;
+	}
+	if (relay->output) {
 		flow->own_from = make_nonblocking(relay->from);
-		flow->to_care = prepare(&flow->relay.to, O_WRONLY);
+		flow->shows = isatty(relay->to);
+		flow->to_care = nowait_prepare(&flow->relay.to, O_WRONLY);
 	} else {
-		flow->from_care = prepare(&flow->relay.from, O_RDONLY);
+		flow->from_care = nowait_prepare(&flow->relay.from, O_RDONLY);
 		(void)make_nonblocking(relay->to);
 	}
+	return 0;
 }
 
 void flow_record(struct flow *flow, struct cj_recording *recording)
@@ -109,6 +71,8 @@ void flow_close(struct flow *flow)
 	close_fd(&flow->relay.from);
 	close_fd(&flow->relay.to);
 	close_fd(&flow->slave);
+	free(flow->buf);
+	flow->buf = NULL;
 	flow->start = flow->end = 0;
 }
 
@@ -144,71 +108,21 @@ static void end_terminal(struct flow *flow)
 	flow->last = true;
 }
 
-/* poll(2) has promised room for as much: the unit of a pipe is a page; of a terminal any room at all is some. */
-static size_t promised(enum flow_care care, size_t size)
-{
-	size_t most = care == FLOW_PIPE ? PIPE_BUF : FEW;
-
-	return size < most ? size : most;
-}
-
-static bool is_unknown(ssize_t n)
-{
-	return n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS);
-}
-
-/* Interrupted (by SIGCONT, when it's about the background) is: not yet. */
-static ssize_t result_of(ssize_t n)
-{
-	return n >= 0 ? n : errno == EINTR ? -EAGAIN : -errno;
-}
-
-static ssize_t read_from(const struct flow *flow, char *data, size_t size)
-{
-	struct iovec room = {data, size};
-	ssize_t n;
-
-	if (flow->from_care == FLOW_AT_EASE)
-		return io_read(flow->relay.from, data, size);
-	n = flow->from_care == FLOW_SOCKET ? recv(flow->relay.from, data, size, MSG_DONTWAIT)
-					   : preadv2(flow->relay.from, &room, 1, -1, RWF_NOWAIT);
-	if (is_unknown(n))
-		return io_read(flow->relay.from, data, size);
-	return result_of(n);
-}
-
-static ssize_t write_to(struct flow *flow)
-{
-	char *data = flow->buf + flow->start;
-	size_t size = flow->end - flow->start;
-	const struct iovec bytes = {data, size};
-	ssize_t n;
-
-	if (flow->to_care == FLOW_AT_EASE)
-		return io_write(flow->relay.to, data, size);
-	n = flow->to_care == FLOW_SOCKET
-		    ? send(flow->relay.to, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
-		    : pwritev2(flow->relay.to, &bytes, 1, -1, RWF_NOWAIT);
-	if (is_unknown(n))
-		return io_write(flow->relay.to, data, promised(flow->to_care, size));
-	return result_of(n);
-}
-
 /* As much as is there, where asking for more never waits. Returns what ended it: 0 or -errno as read(2). */
 static ssize_t fill(struct flow *flow)
 {
 	ssize_t n;
 
 	do {
-		size_t room = sizeof(flow->buf) - flow->end - (flow->keys ? KEYS_MAX : 0);
+		size_t room = (size_t)FLOW_CHUNK - flow->end - (flow->keys ? KEYS_MAX : 0);
 
-		n = read_from(flow, flow->buf + flow->end,
-			      flow->budget < room ? flow->budget : room);
+		n = nowait_read(flow->relay.from, flow->from_care, flow->buf + flow->end,
+				flow->budget < room ? flow->budget : room);
 		if (n <= 0)
 			return n;
 		flow->end += (size_t)n;
 		flow->budget -= flow->budget == SIZE_MAX ? 0 : (size_t)n;
-	} while (flow->own_from && flow->budget > 0 && flow->end < sizeof(flow->buf));
+	} while (flow->own_from && flow->budget > 0 && flow->end < (size_t)FLOW_CHUNK);
 	return -EAGAIN;
 }
 
@@ -230,7 +144,8 @@ static bool keep_open(struct flow *flow)
 		return false;
 	close_fd(&flow->slave);
 	flow->slave = ioctl(flow->relay.from, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	return flow->slave >= 0;
+	flow->gone = flow->slave < 0; /* TIOCEXCL: the command itself can't open it either */
+	return true;
 }
 
 static void read_some(struct flow *flow)
@@ -243,7 +158,10 @@ static void read_some(struct flow *flow)
 		flow->newest = flow->buf[flow->end - 1];
 		flow->last = flow->budget == 0;
 		record(flow); /* an end that came after it is found again by the next read */
-	} else if (r == 0 && flow->to_terminal) {
+	} else if (flow->to_terminal &&
+		   r != -EAGAIN) { /* one that can't be read has ended as well */
+		flow->read_error = (int)-r;
+		flow->at_end = true;
 		end_terminal(flow);
 	} else if (r != -EAGAIN && !(r == -EIO && keep_open(flow))) {
 		flow_close(flow);
@@ -252,7 +170,8 @@ static void read_some(struct flow *flow)
 
 static void write_some(struct flow *flow)
 {
-	ssize_t n = write_to(flow);
+	ssize_t n = nowait_write(flow->relay.to, flow->to_care, flow->buf + flow->start,
+				 flow->end - flow->start);
 
 	if (n == -EAGAIN)
 		return;
@@ -286,6 +205,6 @@ void flow_step(struct flow *flow)
 
 	if (!told)
 		read_some(flow);
-	if (flow_has_bytes(flow) && (told || flow->to_care <= FLOW_SOCKET))
+	if (flow_has_bytes(flow) && (told || flow->to_care <= NOWAIT_SOCKET))
 		write_some(flow);
 }

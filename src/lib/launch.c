@@ -63,8 +63,9 @@ static void tell_watchdog(struct starting *s)
 
 	if (!s->board || s->board->command || take_child(s, NULL) < 0 || s->child <= 0)
 		return;
-	if (proc_open(s->child, &proc, NULL) == 0)
-		(void)proc_read_start_time(proc, &s->board->start);
+	if (proc_open(s->child, &proc, NULL) < 0 ||
+	    proc_read_start_time(proc, &s->board->start) < 0)
+		return; /* of the number alone it would do nothing */
 	__atomic_store_n(&s->board->command, s->child, __ATOMIC_RELEASE);
 }
 
@@ -353,6 +354,7 @@ static void reap_stage(struct starting *s)
 
 static void give_child(struct starting *s, struct cj_child *child)
 {
+	tell_watchdog(s); /* if it wasn't possible before */
 	child->pid = s->child;
 	child->pidfd = take_fd(&s->child_fd);
 	child->life = take_fd(&s->life_w);
@@ -389,13 +391,6 @@ static int launch(struct cj_plan *plan, const struct cj_launch_options *options,
 	}
 	reap_stage(&s);
 	give_child(&s, child);
-	if (options->threaded && !options->detach) { /* there is no parent death signal then */
-		r = watchdog_start(child, err);
-		if (r < 0) {
-			cj_child_free(child);
-			return r;
-		}
-	}
 	*ret = child;
 	return 0;
 }

@@ -297,16 +297,14 @@ static void pack_orders(struct pack *pack, const struct orders *orders)
 int starting_pack(struct starting *s, struct cj_error *err)
 {
 	_cleanup_(pack_done) struct pack pack = {.bytes = NULL};
+	int r;
 
 	pack_orders(&pack, &s->orders);
 	if (pack.failed)
 		return cj_fail(err, ENOMEM, "start the command");
-	if (s->shared_fd < 0) {
-		int r = memory_file(&s->shared_fd, PACKED_AT + pack.size);
-
-		if (r < 0)
-			return starting_fail_program(-r, "make a file in memory", err);
-	}
+	r = memory_file(&s->shared_fd, PACKED_AT + pack.size);
+	if (r < 0)
+		return starting_fail_program(-r, "make a file in memory", err);
 	for (size_t done = 0; done < pack.size;) {
 		ssize_t n = pwrite(s->shared_fd, pack.bytes + done, pack.size - done,
 				   (off_t)(PACKED_AT + done));

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <termios.h>
 
 #include "base/cleanup.h"
 #include "base/format.h"
@@ -16,6 +15,7 @@
 #include "lib/stage_program.h"
 #include "lib/starting.h"
 #include "lib/target.h"
+#include "stage/packed.h"
 #include "sys/executable.h"
 #include "sys/syscalls.h"
 
@@ -261,9 +261,12 @@ int starting_fail_program(int code, const char *what, struct cj_error *err)
 /* By the file of the orders, where it's a program: that can't inherit a mapping. */
 static int share_memory(struct starting *s, struct cj_error *err)
 {
-	void *page = mmap(NULL, sizeof(*s->shared), PROT_READ | PROT_WRITE,
-			  MAP_SHARED | (s->shared_fd < 0 ? MAP_ANONYMOUS : 0), s->shared_fd, 0);
+	void *page;
 
+	if (s->shared) /* with a watchdog, already */
+		return 0;
+	page = mmap(NULL, sizeof(*s->shared), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | (s->shared_fd < 0 ? MAP_ANONYMOUS : 0), s->shared_fd, 0);
 	if (page == MAP_FAILED)
 		return cj_fail(err, errno, "share memory with the stage process");
 	s->shared = s->orders.shared = page;
@@ -321,9 +324,19 @@ static int prepare_program(struct starting *s, struct cj_error *err)
 	return 0;
 }
 
+/* The page that tells who the command is, before its orders are known, which come to lie behind it. */
+static int share_with_watchdog(struct starting *s, struct cj_error *err)
+{
+	int r = s->way == LAUNCH_PROGRAM ? memory_file(&s->shared_fd, PACKED_AT) : 0;
+
+	if (r < 0)
+		return starting_fail_program(-r, "make a file in memory", err);
+	return share_memory(s, err);
+}
+
 /*
  * Where there will be something to put in order the watchdog is there before it: cgroups, the mode of a
- * terminal.
+ * terminal, a command without a parent death signal.
  */
 static int start_watchdog(struct starting *s, struct cj_error *err)
 {
@@ -337,8 +350,12 @@ static int start_watchdog(struct starting *s, struct cj_error *err)
 	void *page;
 	int r;
 
-	if (s->options->detach || (s->own.n == 0 && watch.terminal < 0))
+	if (s->options->detach || (s->own.n == 0 && watch.terminal < 0 && !s->options->threaded))
 		return 0;
+	r = share_with_watchdog(s, err);
+	if (r < 0)
+		return r;
+	watch.child = &s->shared->child;
 	page = mmap(NULL, sizeof(*s->board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		    0);
 	if (page == MAP_FAILED)

@@ -72,18 +72,21 @@ static int set_limit(int fd, const char *limit, struct cj_error *err)
 /* Makes the directory below `own->base`, which another run may just have removed as empty. */
 static int make_directory(const struct plan_cgroup *cgroup, struct own_cgroup *own)
 {
+	int r = -ENOENT;
+
 	for (int i = 0; i < TRIES; i++) {
 		if (own->base < 0)
 			own->base = open_base(cgroup->directory);
-		if (own->base < 0)
-			return own->base;
-		if (mkdirat(own->base, own->name, 0755) == 0)
+		r = own->base;
+		if (r >= 0 && mkdirat(own->base, own->name, 0755) == 0)
 			return 0;
-		if (errno != ENOENT && errno != ENODEV)
-			return -errno;
+		if (r >= 0)
+			r = -errno;
+		if (r != -ENOENT && r != -ENODEV)
+			return r;
 		close_fd(&own->base);
 	}
-	return -ENOENT;
+	return r;
 }
 
 static int apply_limits(const struct plan_cgroup *cgroup, const struct own_cgroup *own, int fd,

@@ -32,16 +32,13 @@ static bool is_name_at(const char *at, size_t length)
  * lines are is up to whoever makes cgroups below: read piece by piece, the last bytes of one once more
  * before the next.
  */
-static bool is_in(pid_t pid, const char *name)
+static bool says(int dir, const char *file, const char *name)
 {
-	_cleanup_fd_ int proc = -EBADF, fd = -EBADF;
+	_cleanup_fd_ int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
 	size_t length = strlen(name), kept = 0;
 	char text[2048];
 	ssize_t n;
 
-	if (proc_open(pid, &proc, NULL) < 0)
-		return false;
-	fd = openat(proc, "cgroup", O_RDONLY | O_CLOEXEC);
 	while (fd >= 0 && (n = io_read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
 		size_t size = kept + (size_t)n;
 
@@ -55,18 +52,43 @@ static bool is_in(pid_t pid, const char *name)
 	return false;
 }
 
+/* Of a process whose first thread has ended v1 says that it's in the root. So one of the others is asked. */
+static bool is_in(pid_t pid, const char *name)
+{
+	_cleanup_fd_ int proc = -EBADF, tasks = -EBADF;
+	char buf[256] __attribute__((aligned(8))), file[64];
+	int n;
+
+	if (proc_open(pid, &proc, NULL) < 0)
+		return false;
+	if (says(proc, "cgroup", name))
+		return true;
+	tasks = openat(proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	n = tasks < 0 ? 0 : sys_getdents(tasks, buf, sizeof(buf));
+	for (int at = 0; at < n;) {
+		const struct directory_entry *entry = (const void *)(buf + at);
+
+		at += entry->length;
+		(void)format_safe(file, sizeof(file), "%s/cgroup", entry->name);
+		if (entry->name[0] != '.' && says(tasks, file, name))
+			return true;
+	}
+	return false;
+}
+
 /* Opened first and then looked at once more: so it's one that is in there, whoever had the number. */
-static void kill_if_in(const struct own_cgroup *own, pid_t pid)
+static bool kill_if_in(const struct own_cgroup *own, pid_t pid)
 {
 	_cleanup_fd_ int pidfd = sys_pidfd_open(pid, 0);
 
 	if (pidfd >= 0 && is_in(pid, own->name))
 		(void)sys_pidfd_send_signal(pidfd, SIGKILL);
+	return true; /* there was one, who may have forked */
 }
 
-typedef void each_function(const struct own_cgroup *own, pid_t pid);
+typedef bool each_function(const struct own_cgroup *own, pid_t pid);
 
-/* What is done with each process that is listed, and how many there were. */
+/* What is done with each process that is listed, and for how many it said true. */
 struct each {
 	const struct own_cgroup *own;
 	each_function *function;
@@ -87,9 +109,7 @@ static int do_each(int dir, void *data)
 				pid = pid * 10 + (buf[i] - '0');
 				continue;
 			}
-			if (pid > 0)
-				each->function(each->own, pid);
-			each->count += pid > 0;
+			each->count += pid > 0 && each->function(each->own, pid);
 			pid = 0;
 		}
 	return 0;
@@ -169,11 +189,11 @@ static void kill_each(struct own_cgroup *own)
 void own_cgroups_kill(struct own_cgroups *own)
 {
 	own->killed = true;
-	for (int tree = 1; tree >= 0; tree--)
+	for (int freezes = 1; freezes >= 0; freezes--)
 		for (size_t i = 0; i < own->n; i++) {
 			struct own_cgroup *one = &own->list[i];
 
-			if (one->name && one->freezes == (tree == 1) &&
+			if (one->name && one->freezes == (freezes == 1) &&
 			    !write_file(one, "cgroup.kill", "1"))
 				kill_each(one);
 		}
@@ -229,14 +249,14 @@ int own_cgroup_remove(int base, const char *name, int64_t end)
  * cgroupfs knows processes by number alone. It's open and in there, so the number is its own until somebody waits for it;
  * in these two calls nobody else can have got it, all other numbers come first. pid_namespaces(7), alloc_pid()
  */
-static void move_up(const struct own_cgroup *own, pid_t pid)
+static bool move_up(const struct own_cgroup *own, pid_t pid)
 {
 	_cleanup_fd_ int pidfd = sys_pidfd_open(pid, 0);
 	char text[16];
 
 	(void)format_safe(text, sizeof(text), "%d", pid);
-	if (pidfd >= 0 && is_in(pid, own->name) && sys_pidfd_send_signal(pidfd, 0) == 0)
-		(void)proc_write(own->base, "cgroup.procs", text);
+	return pidfd >= 0 && is_in(pid, own->name) && sys_pidfd_send_signal(pidfd, 0) == 0 &&
+	       proc_write(own->base, "cgroup.procs", text) == 0;
 }
 
 /* Those that fork meanwhile are found in the next round; who has a cgroup below this one keeps that. */

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,8 +67,9 @@ static void take_write_error(struct session *session, struct flow *flow)
 	flow->write_error = 0;
 	if (!code || !flow->relay.output)
 		return;
-	session->lost |= code == EIO;
-	if (code != EPIPE && code != EIO) /* those mean that nobody wants it any more */
+	session->lost |= code == EIO && flow->shows;
+	if (code != EPIPE &&
+	    !(code == EIO && flow->shows)) /* those mean that nobody wants it any more */
 		session->options->output_error = code;
 	if (session->options->pty >= 0)
 		hang_up(session);
@@ -96,6 +98,21 @@ static int look_at_child(struct session *session, struct cj_error *err)
 	return 0;
 }
 
+static void take_end_of_input(struct session *session, struct flow *flow)
+{
+	const struct cj_session_options *options = session->options;
+	char text[128];
+
+	flow->at_end = false;
+	if (flow->read_error && flow->read_error != EIO && SESSION_HAS(options, oom) &&
+	    options->log) { /* EIO: of a terminal that doesn't listen to us */
+		(void)snprintf(text, sizeof(text), "the command is told that its input ends: %s",
+			       strerror(flow->read_error));
+		options->log(options->log_data, CJ_LOG_WARNING, text);
+	}
+	session_look_for_terminal(session);
+}
+
 static void step(struct session *session, struct flow *flow)
 {
 	if (session_is_in_background(session, flow))
@@ -103,6 +120,10 @@ static void step(struct session *session, struct flow *flow)
 	else
 		flow_step(flow);
 	take_write_error(session, flow);
+	if (flow->at_end)
+		take_end_of_input(session, flow);
+	if (flow->gone)
+		hang_up(session);
 }
 
 int session_wait_once(struct session *session, int timeout, struct cj_error *err)
@@ -189,10 +210,11 @@ static int drain(struct session *session, struct cj_error *err)
 		if (r == 0 && pending && !session->told_to_end && session->stop_at) {
 			session->options->timed_out = 1; /* nobody has taken it in time */
 			session->options->output_error = ETIMEDOUT;
+			child_kill_tree(session->child);
 		}
 		if (r <= 0)
 			return r;
-		(void)session_suspend(session, err);
+		(void)session_suspend(session, NULL);
 	}
 	return 0;
 }
@@ -213,9 +235,10 @@ static void give_up(struct session *session, struct cj_exit *ret)
 	struct cj_session_options *options = session->options;
 
 	if (SESSION_HAS(options, oom))
-		options->ending = session->kept_from_us		       ? CJ_ENDING_TRACED
-				  : ending_is_paused(&session->ending) ? CJ_ENDING_PAUSED
-								       : CJ_ENDING_STUCK;
+		options->ending = session->kept_from_us				 ? CJ_ENDING_TRACED
+				  : cj_child_signal(session->child, 0) == -EPERM ? CJ_ENDING_REFUSED
+				  : ending_is_paused(&session->ending)		 ? CJ_ENDING_PAUSED
+										 : CJ_ENDING_STUCK;
 	session->child->given_up = true;
 	*ret = (struct cj_exit){.code = -1, .signal = SIGKILL};
 }
@@ -307,13 +330,13 @@ static void let_go(struct session *session)
 		}
 		flow_close(flow);
 	}
-	if (session->stop_at || session->kill_at) {
+	if (session_may_time_out(options)) {
 		int64_t left = (session->stop_at ?: session->kill_at) - clock_ms();
 
 		options->timeout = left > 0 ? left : 1;
+		if (SESSION_HAS(options, in_grace))
+			options->in_grace = options->timed_out;
 	}
-	if (SESSION_HAS(options, in_grace))
-		options->in_grace = !session->stop_at && session->kill_at;
 	options->detached = 1;
 }
 
@@ -329,19 +352,23 @@ static int wait_for_tree(struct session *session, struct cj_error *err)
 		if (r >= 0)
 			r = session_suspend(session, err);
 		session_keep_time(session);
+		if (session->behind)
+			session_look_ahead(session);
 	}
 	session->tree_waits = false;
 	return r < 0 ? r : 0;
 }
 
-static void init(struct session *session, struct cj_child *child,
-		 struct cj_session_options *options)
+static int init(struct session *session, struct cj_child *child, struct cj_session_options *options)
 {
+	int r = 0;
+
+	options->output_error = 0;
 	session->child = child;
 	session->options = options;
 	session->ended = session->tree_waits = session->give_up = session->told_to_end = false;
 	session->lasts = session->continued = session->hung_up = session->goes_on = false;
-	session->lost = session->behind = false;
+	session->lost = session->behind = session->told_of_loss = false;
 	session->suspend_by = 0;
 	session->kept_from_us = false;
 	session->lasts_at = clock_ms() + WATCHDOG_AFTER_MS;
@@ -349,6 +376,10 @@ static void init(struct session *session, struct cj_child *child,
 	session->given_up = session->told_of_pause = false;
 	ending_init(&session->ending, SESSION_HAS(options, oom) ? options->plan : NULL,
 		    &child->own);
+	if (SESSION_HAS(options, timed_out))
+		options->timed_out = 0;
+	if (SESSION_HAS(options, oom))
+		options->oom = options->ending = 0;
 	if (SESSION_HAS(options, oom) && options->watch_early) {
 		ending_begin(&session->ending);
 		session->ending.since = 0; /* before it could be killed for anything */
@@ -365,13 +396,16 @@ static void init(struct session *session, struct cj_child *child,
 	}
 	for (int i = 0; i < CJ_RELAYS_MAX; i++) {
 		struct cj_relay *relay = &options->relays[i];
+		bool typed = options->pty >= 0 && !relay->output;
 
-		flow_init(&session->flows[i], relay, options->pty >= 0 && !relay->output);
+		if (flow_init(&session->flows[i], relay, typed) < 0)
+			r = -ENOMEM;
 		flow_record(&session->flows[i], recording_of(options));
 		if (!relay->output && session->keys.size > 0)
 			session->flows[i].keys = &session->keys;
 		*relay = (struct cj_relay){-1, -1, 0};
 	}
+	return r;
 }
 
 static int run(struct cj_child *child, struct cj_session_options *options, struct cj_exit *ret,
@@ -380,7 +414,9 @@ static int run(struct cj_child *child, struct cj_session_options *options, struc
 	_cleanup_(session_done) struct session session;
 	int r = 0;
 
-	init(&session, child, options);
+	r = init(&session, child, options);
+	if (r < 0)
+		return cj_fail(err, -r, "pass on what the command reads and writes");
 	if (session_may_time_out(options) || kills_tree(options) || waits_for_tree(options))
 		child_read_start(child);
 	take_pending(&session);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -123,6 +124,22 @@ static void hang_up(struct session *session)
 		session_kill_later(session, LOST_MS);
 }
 
+static bool is_ignored(int sig)
+{
+	struct sigaction action;
+
+	return sigaction(sig, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+void session_look_for_terminal(struct session *session)
+{
+	if (session->hung_up || session->ended || !has_lost_its_terminal(session) ||
+	    is_ignored(SIGHUP))
+		return;
+	session->told_to_end = session->told_of_loss = true;
+	hang_up(session);
+}
+
 static void send_on(struct session *session, int sig)
 {
 	bool foreground = !session->tree_waits && session->options->pty >= 0 &&
@@ -185,7 +202,9 @@ void session_take_signal(struct session *session, int sig)
 		return;
 	}
 	session->told_to_end |= ends(sig);
-	if (sig == SIGHUP)
+	if (sig == SIGHUP && session->told_of_loss)
+		session->told_of_loss = false;
+	else if (sig == SIGHUP)
 		hang_up(session);
 	else
 		send_on(session, sig);
@@ -226,11 +245,16 @@ static bool can_be_stopped(int sig)
 {
 	siginfo_t info = {.si_pid = 0};
 	int pidfd = -EBADF;
-	pid_t pid = process_spawn(-1, &pidfd);
+	pid_t parent = getpid(), pid = process_spawn(-1, &pidfd);
 
 	if (pid == 0) {
 		sigset_t set;
 
+		/* Stopped for ever it would hold the pipe by which the watchdog learns of our end. */
+		sys_close_all_but_these(NULL, 0);
+		(void)sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0);
+		if (getppid() != parent)
+			_exit(0);
 		(void)sigfillset(&set);
 		(void)sigdelset(&set, sig);
 		(void)sigprocmask(SIG_SETMASK, &set, NULL);

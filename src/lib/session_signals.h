@@ -28,6 +28,9 @@ bool session_carry_size(const struct session *session);
  */
 int session_suspend(struct session *session, struct cj_error *err);
 
+/* An input has ended: is it since a terminal is gone? One that doesn't control us sends no SIGHUP for that. */
+void session_look_for_terminal(struct session *session);
+
 /*
  * Are we in the foreground of the caller's terminal? A shell's `fg` tells that to a stopped job alone, by SIGCONT: as long as we
  * aren't (`behind`) this is to be asked again, and tells the caller when we are.

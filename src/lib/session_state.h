@@ -25,6 +25,7 @@ struct session {
 	bool lasts;   /* it has run for so long that this was told, and that there is a watchdog */
 	bool hung_up; /* by SIGHUP */
 	bool lost;    /* the terminal that output went to */
+	bool told_of_loss; /* the command, of a terminal that is gone: a SIGHUP for that would be the second */
 	bool behind; /* in the background of the caller's terminal, which nobody tells us the end of */
 	bool goes_on;	    /* SIGCONT came while we were about to stop */
 	bool continued;	    /* by us: the SIGCONT that is on its way is no news to it */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/tree.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 
@@ -23,6 +24,7 @@ int tree_lives(const struct tree *tree)
 void tree_kill(const struct tree *tree)
 {
 	int64_t end = clock_ms() + KILL_MS;
+	int lives;
 
 	do {
 		own_cgroups_kill(tree->own);
@@ -31,5 +33,6 @@ void tree_kill(const struct tree *tree)
 		if (tree->pidfd >= 0)
 			(void)sys_pidfd_send_signal(tree->pidfd, SIGKILL);
 		(void)poll(NULL, 0, 1);
-	} while (tree_lives(tree) > 0 && clock_ms() < end);
+		lives = tree_lives(tree);
+	} while ((lives > 0 || lives == -ELOOP || lives == -ETIMEDOUT) && clock_ms() < end);
 }

@@ -17,5 +17,5 @@ struct tree {
 /* Does anybody of it live? 1, 0; -errno: it can't be told. A zombie doesn't. */
 int tree_lives(const struct tree *tree);
 
-/* Sends SIGKILL until nobody is left, two seconds at most. Whoever can't or may not be killed isn't. */
+/* Sends SIGKILL until nobody is left, for two seconds, and in v1 a second more for each cgroup. Whoever can't or may not be killed isn't. */
 void tree_kill(const struct tree *tree);

@@ -12,6 +12,7 @@
 #include "base/terminal.h"
 #include "lib/child.h"
 #include "lib/tree.h"
+#include "sys/proc.h"
 #include "sys/spawn.h"
 #include "sys/syscalls.h"
 
@@ -28,9 +29,31 @@ static void close_others(const struct watch *watch)
 	sys_close_all_but_these(fds, n);
 }
 
-static bool has_duties(const struct watch *watch)
+static int read_start(pid_t pid, uint64_t *ret)
 {
-	return watch->pidfd < 0 || watch->own.n > 0 || watch->terminal >= 0;
+	_cleanup_fd_ int proc = -EBADF;
+	int r = proc_open(pid, &proc, NULL);
+
+	return r < 0 ? r : proc_read_start_time(proc, ret);
+}
+
+/*
+ * The command. Its supervisor may have been killed before it could tell: then it's whoever has the number that the kernel has
+ * told, and began after us; all other numbers come before that one is given again.
+ */
+static struct session_leader find_leader(const struct watch *watch)
+{
+	pid_t command = __atomic_load_n(&watch->board->command, __ATOMIC_ACQUIRE);
+	struct session_leader leader = {command, watch->board->start};
+	uint64_t ours;
+
+	if (command > 0 || !watch->child)
+		return leader;
+	leader.pid = __atomic_load_n(watch->child, __ATOMIC_ACQUIRE);
+	if (leader.pid > 0 && (read_start(getpid(), &ours) < 0 ||
+			       read_start(leader.pid, &leader.start) < 0 || leader.start < ours))
+		leader.pid = 0;
+	return leader;
 }
 
 static void put_in_order(struct watch *watch)
@@ -41,8 +64,7 @@ static void put_in_order(struct watch *watch)
 	if (watch->terminal >= 0 && __atomic_load_n(&watch->board->guards, __ATOMIC_ACQUIRE) &&
 	    terminal_is_raw(watch->terminal))
 		(void)tcsetattr(watch->terminal, TCSANOW, &watch->board->before);
-	tree.leader.pid = __atomic_load_n(&watch->board->command, __ATOMIC_ACQUIRE);
-	tree.leader.start = watch->board->start;
+	tree.leader = find_leader(watch);
 	own_cgroups_reopen(&watch->own);
 	tree_kill(&tree);
 	own_cgroups_remove(&watch->own);
@@ -51,18 +73,16 @@ static void put_in_order(struct watch *watch)
 /* Every signal is blocked, as process_spawn() leaves them: only SIGKILL ends us. */
 static _Noreturn void run(struct watch *watch)
 {
-	struct pollfd fds[2] = {{.fd = watch->life, .events = 0},
-				{.fd = has_duties(watch) ? -1 : watch->pidfd, .events = POLLIN}};
+	struct pollfd end = {.fd = watch->life, .events = 0};
 
 	(void)setsid(); /* the caller's job control isn't about us */
 	(void)sys_prctl(PR_SET_NAME, (unsigned long)"conjoin-watch", 0);
 	(void)close(watch->life_w); /* held here as well the pipe would never end */
 	close_others(watch);
 	for (;;) {
-		if (poll(fds, 2, -1) < 0)
+		if (poll(&end, 1, -1) < 0)
 			continue; /* EINTR, after a stop */
-		if (fds[0].revents)
-			put_in_order(watch);
+		put_in_order(watch);
 		_exit(0);
 	}
 }

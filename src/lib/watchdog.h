@@ -30,14 +30,13 @@ struct watch {
 	int life, life_w; /* of the pipe that ends with the supervisor */
 	int pidfd;	  /* of the command; -EBADF: by `board` */
 	const struct watch_board *board;
+	const pid_t *
+		child; /* written by the kernel before the command's process runs, in memory of both; NULL */
 	struct own_cgroups own; /* the supervisor's list, which it keeps */
 	int terminal;		/* -EBADF: none */
 };
 
-/*
- * Makes the process, in our own namespaces and cgroups: its pidfd, or -errno. Without anything to be removed or restored it
- * also ends with the command.
- */
+/* Makes the process, in our own namespaces and cgroups: its pidfd, or -errno. */
 int watchdog_spawn(const struct watch *watch);
 
 /* One for a command that runs. Once a child; 0 too if there is one already. */

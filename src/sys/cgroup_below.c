@@ -40,7 +40,7 @@ static int go_down(const struct walk *walk, int base, const char *name, int leve
 static int each_child(const struct walk *walk, int dir, int levels)
 {
 	char buf[1024] __attribute__((aligned(8)));
-	int n, r = 0;
+	int n, r = 0, first = 0;
 
 	while (r == 0 && (n = sys_getdents(dir, buf, sizeof(buf))) != 0) {
 		if (n < 0)
@@ -51,11 +51,14 @@ static int each_child(const struct walk *walk, int dir, int levels)
 			at += entry->length;
 			if (is_child(entry))
 				r = go_down(walk, dir, entry->name, levels);
-			if (r == -ENOENT || r == -ENODEV || !walk->visit)
-				r = 0; /* gone meanwhile; or not to be removed, maybe others are */
+			if (r >= 0 || r == -ETIMEDOUT)
+				continue;
+			if (r != -ENOENT && r != -ENODEV && first == 0) /* not gone meanwhile */
+				first = r;
+			r = 0; /* whatever it is, the others aren't that one */
 		}
 	}
-	return r;
+	return r ?: first;
 }
 
 static int remove_directory(int base, const char *name)
@@ -68,21 +71,22 @@ static int remove_directory(int base, const char *name)
 static int go_down(const struct walk *walk, int base, const char *name, int levels)
 {
 	_cleanup_fd_ int dir = -EBADF;
-	int r = walk->visit ? 0 : remove_directory(base, name);
+	int r;
 
+	if (clock_ms() > walk->end)
+		return -ETIMEDOUT;
+	r = walk->visit ? 0 : remove_directory(base, name);
 	if (!walk->visit && r != -EBUSY)
 		return r;
 	if (levels == 0)
 		return -ELOOP;
-	if (clock_ms() > walk->end)
-		return -ETIMEDOUT;
 	dir = open_directory(base, name);
 	if (dir < 0)
 		return dir;
 	r = walk->visit ? walk->visit(dir, walk->data) : 0;
 	if (r == 0)
 		r = each_child(walk, dir, levels - 1);
-	return walk->visit ? r : remove_directory(base, name);
+	return walk->visit || r == -ETIMEDOUT ? r : remove_directory(base, name);
 }
 
 int cgroup_visit_below(int base, const char *name, cgroup_visit *visit, void *data)

@@ -14,8 +14,11 @@ typedef int cgroup_visit(int directory, void *data);
 /*
  * Visits the cgroup `name` of `base` and all below it, from the top down. Returns what ended it, or 0.
  *
- *	ENOENT	it isn't there
- *	ELOOP	there are more levels than we go down
+ * What isn't visited doesn't keep us from the others.
+ *
+ *	ENOENT		it isn't there
+ *	ELOOP		there are more levels than we go down
+ *	ETIMEDOUT	there are more of them than can be visited in half a second
  */
 int cgroup_visit_below(int base, const char *name, cgroup_visit *visit, void *data);
 

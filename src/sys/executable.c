@@ -134,19 +134,21 @@ int executable_run_copy(char *const *argv, char *const *envp)
 	return sys_execveat(fd, "", argv, envp, AT_EMPTY_PATH);
 }
 
-int memory_file(int *ret_fd, size_t size)
+int memory_file(int *file, size_t size)
 {
 	_cleanup_fd_ int fd = -EBADF;
 	int r = check_size(size);
 
 	if (r < 0)
 		return r;
+	if (*file >= 0)
+		return ftruncate(*file, (off_t)size) < 0 ? -errno : 0;
 	fd = memfd_create("conjoin-orders", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create("conjoin-orders", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
 		return -errno;
-	*ret_fd = take_fd(&fd);
+	*file = take_fd(&fd);
 	return 0;
 }
 

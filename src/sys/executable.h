@@ -28,8 +28,8 @@ int executable_run_clone(char *const *argv, char *const *envp);
 /* The same from a copy in memory, sealed. Needs no rights, is slower. */
 int executable_run_copy(char *const *argv, char *const *envp);
 
-/* Makes a file in memory of that size, all zero. memfd_create(2) */
-int memory_file(int *ret_fd, size_t size);
+/* Makes a file in memory of that size, all zero, or gives `*file` that size, if it's open. memfd_create(2) */
+int memory_file(int *file, size_t size);
 
 /*
  * Makes an executable file in memory that nobody can change any more, and opens it. vm.memfd_noexec=2

@@ -29,7 +29,7 @@ int kin_parse(const char *stat, struct kin *ret)
 	if (!at || at[1] != ' ' || !at[2] || at[3] != ' ')
 		return -EBADMSG;
 	kin.ended = memchr("ZXx", at[2], 3) != NULL;
-	kin.stopped = at[2] == 'T';
+	kin.stopped = at[2] == 'T' || at[2] == 't'; /* the latter by its tracer */
 	at += 3;
 	for (size_t i = 0; i < ELEMENTS(fields); i++) {
 		char *end;

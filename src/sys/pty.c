@@ -127,9 +127,13 @@ static int take_files(int fd, int ms, int *ret_master, int *ret_slave)
 	if (parcel.answer.code)
 		return -parcel.answer.code;
 	head = CMSG_FIRSTHDR(&parcel.message);
-	if (!head || head->cmsg_type != SCM_RIGHTS || head->cmsg_len != CMSG_LEN(sizeof(files)))
+	if (!head || head->cmsg_type != SCM_RIGHTS)
 		return -EMFILE; /* ours are too few: recvmsg has dropped what didn't fit */
 	memcpy(files, CMSG_DATA(head), sizeof(files));
+	if (head->cmsg_len != CMSG_LEN(sizeof(files))) {
+		close_fd(&files[0]); /* the one that did */
+		return -EMFILE;
+	}
 	*ret_master = files[0];
 	*ret_slave = files[1];
 	return 0;

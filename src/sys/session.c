@@ -23,14 +23,15 @@ struct members {
 	bool running; /* those that are stopped aren't */
 };
 
+/* Its first thread may have ended before the others: then it's "Z" and lives. So that's asked of a pidfd. */
 static bool is_member(pid_t pid, const struct members *who)
 {
 	_cleanup_fd_ int proc = -EBADF;
 	struct kin kin;
 
-	return proc_open(pid, &proc, NULL) == 0 && kin_read(proc, &kin) == 0 && !kin.ended &&
+	return proc_open(pid, &proc, NULL) == 0 && kin_read(proc, &kin) == 0 &&
 	       kin.session == who->session && (!who->group || kin.group == who->group) &&
-	       !(who->running && kin.stopped);
+	       !(who->running && (kin.stopped || kin.ended));
 }
 
 static bool is_alive(int pidfd)

@@ -81,7 +81,7 @@ static int open_place(const char *path)
 int user_tree_open(const char *path, const char *beside, uid_t owner, int *ret)
 {
 	_cleanup_fd_ int tree = open_place(path), known = -EBADF;
-	uint64_t mount, mount_known;
+	uint64_t mount = 0, mount_known = 0;
 	struct stat st;
 	int r;
 

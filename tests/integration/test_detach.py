@@ -14,7 +14,8 @@ import pytest
 
 from lib import proc
 from lib.attack import arena, hosts, stop_attack  # noqa: F401
-from lib.detached import Detached, detach, reap_all, subreaper  # noqa: F401
+from lib.detached import (Detached, detach, everybody_in, our_processes, reap_all,  # noqa: F401
+                          subreaper)
 from lib.failure import assert_failed
 from lib.held import differences, portrait
 from lib.leaks import program_of
@@ -53,59 +54,6 @@ def put(box):
     yield write
     for path in made:
         os.unlink(path)
-
-
-def spin(process, seconds):
-    """Waits a moment that is too short to sleep for."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and process.poll() is None:
-        pass
-
-
-def duration(conjoin, box, options):
-    """What a whole run takes, in seconds; its command is ended."""
-    begin = time.monotonic()
-    done = conjoin.exec(box, "sleep", "1000", options=["-d", *options])
-    taken = time.monotonic() - begin
-    Detached(done.stdout).end()
-    wait_for(lambda: (reap_all({box.supervisor}), everybody_in(box) == [])[1])
-    return taken
-
-
-def moments(whole, enough):
-    """Ever later moments, in seconds, of a run that takes about `whole`: 60 at least, then until
-    enough() says so. A busy machine takes longer than it did before."""
-    for number in range(1000):
-        if number >= 60 and enough():
-            return
-        yield whole * number / 40
-    raise AssertionError("a thousand moments weren't enough")
-
-
-def everybody_in(box):
-    """Whoever is in its pid namespace, but for its first process: [pid]."""
-    found, mine = [], proc.namespace(box.pid, "pid")
-    for pid in proc.pids():
-        try:
-            if pid != box.pid and proc.namespace(pid, "pid") == mine:
-                found.append(pid)
-        except OSError:
-            pass
-    return found
-
-
-def our_processes(conjoin):
-    """Whoever runs conjoin's file, or its stage, and comes from us."""
-    mark = f"CONJOIN_TEST_RUN={os.getpid()}".encode()
-    found = []
-    for pid in proc.pids():
-        try:
-            if os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(conjoin.path):
-                if mark in proc.environ(pid):
-                    found.append(pid)
-        except OSError:
-            pass
-    return found
 
 
 def test_it_says_who_the_command_is_and_ends(box, detach, conjoin):
@@ -343,53 +291,6 @@ def test_the_end_of_the_container_ends_the_command_and_isnt_held_up(sandbox, det
     os.kill(box.pid, signal.SIGKILL)
     assert command.reap() == -signal.SIGKILL
     assert ended.wait(20)
-
-
-def test_our_end_at_any_moment_leaves_a_running_command_or_nothing(box, conjoin, subreaper):
-    ran, rounds = 0, 0
-    for delay in moments(duration(conjoin, box, []), lambda: ran):
-        process = conjoin.popen("exec", "-d", box.pid, "sleep", "1000", stdout=subprocess.PIPE,
-                                stderr=subprocess.DEVNULL)
-        spin(process, delay)
-        process.kill()
-        said = process.communicate()[0].decode()
-        # whoever was on its way has become the command by now, or ends
-        wait_for(lambda: all(proc.read(pid, "cmdline") == b"sleep\x001000\0"
-                             for pid in everybody_in(box) if proc.alive(pid)))
-        wait_for(lambda: our_processes(conjoin) == [])
-        living = [pid for pid in everybody_in(box) if proc.alive(pid)]
-        assert len(living) <= 1
-        if said:
-            assert living == [Detached(said).pid]
-        for pid in living:
-            ran += 1
-            os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: (reap_all({box.supervisor}), everybody_in(box) == [])[1])
-        rounds += 1
-    assert 0 < ran < rounds
-
-
-@pytest.mark.parametrize("options", MODES.values(), ids=MODES)
-def test_told_to_stop_at_any_moment_it_has_said_who_runs_or_nobody_does(
-        box, conjoin, options, subreaper):
-    statuses = set()
-    for delay in moments(duration(conjoin, box, options), lambda: 0 in statuses):
-        process = conjoin.popen("exec", "-d", *options, box.pid, "sleep", "1000",
-                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        spin(process, delay)
-        process.terminate()
-        said = process.communicate()[0].decode()
-        statuses.add(process.returncode)
-        if process.returncode == 0:
-            assert [Detached(said).pid] == [pid for pid in everybody_in(box) if proc.alive(pid)]
-        else:  # where one stays it may have been said by that one, and we be ended right then
-            assert not said or options
-        if said:
-            Detached(said).end()
-        wait_for(lambda: (reap_all({box.supervisor}), everybody_in(box) == [])[1],
-                 what=f"nobody after {process.returncode} {said}")
-        wait_for(lambda: our_processes(conjoin) == [])
-    assert statuses <= {0, OURS, -signal.SIGTERM} and len(statuses) > 1
 
 
 def test_two_hundred_leave_nothing_but_themselves(box, conjoin, subreaper):

@@ -12,7 +12,7 @@ import pytest
 
 from lib import proc
 from lib.failure import assert_failed
-from lib.given import Watched, events, has_run_for_a_while, stderr_is_full
+from lib.given import Watched, events, full_pipe, has_run_for_a_while, stderr_is_full
 from lib.held import child_of
 from lib.leaks import trees_of
 from lib.poll import wait_for
@@ -259,17 +259,25 @@ def test_signals_are_heard_though_nobody_reads_that_the_target_is_paused(talkati
 
 def test_we_end_though_nobody_reads_why_the_command_did(conjoin, box):
     """What has filled the pipe is somebody else's."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    with pytest.raises(BlockingIOError):
-        while True:
-            os.write(writer, bytes(4096))
-    os.set_blocking(writer, True)  # that's the description's, and so ours as well
+    reader, writer = full_pipe()
     process = conjoin.popen("exec", box.pid, "sleep", "1000", stderr=writer)
     try:
         wait_for(has_run_for_a_while(process))
         os.kill(box.pid, signal.SIGKILL)
         assert process.wait(15) == KILLED
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reader)
+        os.close(writer)
+
+
+def test_an_error_that_nobody_reads_doesnt_hold_us_up(conjoin, box):
+    """The status has to say it, then."""
+    reader, writer = full_pipe()
+    process = conjoin.popen("exec", box.pid, "there-is-no-such-command", stderr=writer)
+    try:
+        assert process.wait(10) == 127
     finally:
         process.kill()
         process.wait()

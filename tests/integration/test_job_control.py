@@ -8,11 +8,13 @@ import signal
 import subprocess
 import termios
 import time
+import tty
 
 import pexpect
 import pytest
 
 from lib import proc
+from lib.held import watchdog_of
 from lib.poll import wait_for
 from lib.sandbox import Sandbox
 from lib.terminal import DEADLINE, command_of
@@ -299,21 +301,48 @@ def test_with_a_pty_the_terminal_is_the_shells_while_we_are_stopped(shell, box, 
     wait_for(lambda: not raw(shell))
 
 
-def test_with_a_pty_in_the_background_it_waits(bash, box):
-    bash.exec(box, "echo up; while :; do read x && echo got $x; done")
+def stopped_with_a_pty(bash, box, script):
+    bash.exec(box, script)
     bash.expect("up\r\n")
     job = bash.job()
     wait_for(lambda: raw(bash))
     os.kill(job, signal.SIGTSTP)
     bash.expect(PROMPT)
+    return job
+
+
+def test_with_a_pty_in_the_background_it_leaves_the_terminal_alone(bash, box):
+    job = stopped_with_a_pty(bash, box, "echo up; while :; do read x && echo got $x; done")
     bash.send("bg")
     bash.expect(PROMPT)
-    wait_for(lambda: proc.stat_fields(job)[0] == "T", what="being stopped again")
+    wait_for(lambda: proc.stat_fields(job)[0] == "S", what="going on")
+    bash.send("echo $((12*12))")
+    bash.expect("144")
     assert not raw(bash)
     bash.send("fg")
     wait_for(lambda: raw(bash))
     bash.shell.send("word\r")
     bash.expect("got word")
+
+
+def test_stopped_with_a_pty_it_can_be_killed(bash, box):
+    """The shell sends SIGTERM, and SIGCONT after that: not to the foreground."""
+    job = stopped_with_a_pty(bash, box, "echo up; sleep 1000")
+    bash.send("kill %1")
+    wait_for(lambda: not proc.alive(job))
+    bash.send("wait %1; echo it was $?.")
+    bash.expect("it was 143.")
+
+
+def test_killed_while_stopped_we_leave_others_raw_mode_alone(bash, box):
+    job = stopped_with_a_pty(bash, box, "echo up; exec sleep 1000")
+    watchdog = watchdog_of(job)
+    bash.send("cat >/dev/null")  # the shell waits, and changes nothing
+    wait_for(lambda: proc.children(bash.shell.pid)[-1] != job)
+    tty.setraw(bash.shell.child_fd)
+    os.kill(job, signal.SIGKILL)
+    wait_for(lambda: not proc.alive(watchdog))
+    assert raw(bash)
 
 
 def test_killed_while_stopped_we_leave_the_shells_mode_alone(bash, box):

@@ -36,6 +36,7 @@ SLEEP = ["sleep", "1000"]
 FORMS = {
     "plain": ("exec", [], SLEEP), "with a time limit": ("exec", ["--timeout", "1h"], [BROOD, "daemon"]),
     "with a limit": ("exec", LIMITED, [BROOD, "child", "daemon"]), "debug": ("debug", [], SLEEP),
+    "with keys to detach by": ("exec", ["-t", "--detach-keys", "ctrl-p"], SLEEP),
     "debug with a time limit": ("debug", ["--timeout", "1h", "--view", "target"], SLEEP),
 }
 

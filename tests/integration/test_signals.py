@@ -14,7 +14,7 @@ from lib import proc
 from lib.held import is_watchdog
 from lib.poll import wait_for
 from lib.sandbox import Sandbox
-from lib.terminal import Terminal, command_of
+from lib.terminal import NULL, TTY, Terminal, command_of
 
 DEADLINE = 15
 ENDLESS = "echo ready; while :; do sleep 0.01; done"
@@ -356,13 +356,16 @@ def test_limits_of_our_own_are_nothing_to_the_command(conjoin, box, tmp_path):
     assert "output was lost: File too large" in done.stderr
 
 
-@pytest.mark.parametrize("option", ["-t", "-T"])
-def test_a_lost_terminal_ends_who_ignores_that_too(conjoin, box, option):
+@pytest.mark.parametrize("options, fds", [
+    (["-t"], [TTY] * 3), (["-T"], [TTY] * 3), (["-T", "-i"], [TTY, NULL, NULL]), (["-T"], [TTY, NULL, NULL])])
+def test_a_lost_terminal_ends_who_ignores_that_too(conjoin, box, options, fds):
     terminal = Terminal(conjoin)
+    ready = f"/proc/{box.pid}/root/ready"
     try:
-        terminal.start("--timeout", "1h", "--grace", "300ms", option, box.pid, "sh", "-c",
-                       "trap '' HUP; sleep 1000 & echo ready; while :; do sleep 1; done")
-        terminal.read_until(b"ready")
+        terminal.start("--timeout", "1h", "--grace", "300ms", *options, box.pid, "sh", "-c",
+                       "trap '' HUP; sleep 1000 & touch /ready; while :; do sleep 1; done", fds=fds)
+        wait_for(lambda: os.path.exists(ready))
+        os.unlink(ready)
         command = command_of(terminal.running.pid)
         before = proc.in_pid_namespace_of(box.pid)
         os.close(terminal.master)
@@ -371,6 +374,26 @@ def test_a_lost_terminal_ends_who_ignores_that_too(conjoin, box, option):
         assert not proc.alive(command) and len(before - proc.in_pid_namespace_of(box.pid)) >= 2
     finally:
         terminal.close()
+
+
+def test_a_lost_terminal_that_isnt_the_controlling_one_ends_it_too(conjoin, box):
+    """No SIGHUP comes: its input ends, and that it's gone can be seen."""
+    master, slave = os.openpty()
+    process = conjoin.popen("exec", "-t", "--timeout", "1h", "--grace", "300ms", box.pid, "sh", "-c",
+                            "trap 'echo told >>/told' HUP; : >/told; while :; do sleep 0.01; done",
+                            stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    told = f"/proc/{box.pid}/root/told"
+    try:
+        wait_for(lambda: os.path.exists(told))
+        os.close(slave)
+        os.close(master)
+        assert process.wait(10) == 128 + signal.SIGKILL
+        with open(told, encoding="ascii") as f:
+            assert f.read().startswith("told\n")
+    finally:
+        process.kill()
+        process.wait()
+        os.unlink(told)
 
 
 def test_a_hang_up_that_was_only_sent_ends_nobody_who_ignores_it(conjoin, box):

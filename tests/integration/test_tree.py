@@ -226,6 +226,18 @@ def command_is_gone(supervisor):
         return all(map(is_watchdog, f.read().split()))
 
 
+def test_killed_while_it_waits_for_them_it_ends_those_of_the_session(conjoin, box):
+    """Without a cgroup: the command itself has ended by then."""
+    before = box.members()
+    with WAYS["hidden"](conjoin, box) as way:
+        process = waiting(way, box, "sh", "-c", f"{BROOD} child end; exit 3")
+        wait_for(lambda: len(box.members() - before) == 1 and not [
+            pid for pid in box.members() - before if proc.read(pid, "comm") == b"sh\n"])
+        process.kill()
+        process.communicate()
+        wait_for(lambda: box.members() == before, what="the end of whom it has waited for")
+
+
 @pytest.mark.parametrize("kind", ["child", "deaf", "daemon"])
 def test_time_counts_for_those_who_are_waited_for(finding, kind, box):
     before = box.members()

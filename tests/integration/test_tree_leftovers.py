@@ -205,6 +205,10 @@ def test_leftovers_without_number_dont_hold_us_up(finding, conjoin, box):
                 os.mkdir(path)
         took = wait_for_one(conjoin, box)
         assert took < 1, "all of them have one limit"
+        for top in tops[:30]:
+            for i in range(1000):
+                os.mkdir(os.path.join(top, f"flat{i}"))
+        assert wait_for_one(conjoin, box) < 1
     finally:
         for top in tops:
             for folder, _, _ in os.walk(top, topdown=False):

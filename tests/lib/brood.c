@@ -7,11 +7,13 @@
  *	child	does nothing; deaf	ignores what asks it to end
  *	group	leads a process group of its own; orphan	its parent has ended
  *	stopped	has stopped itself; daemon	orphan and deaf, in a session of its own
+ *	headless	its first thread has ended, another lives
  *	bomb	makes more of its kind without end
  *
  * Says "ready" when they are what they are to be, and then waits; with "end" it ends at once.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -48,6 +50,38 @@ static void say(void)
 }
 
 /* One that can't be made now is tried again a little later: the processor is others' as well. */
+static void *live(void *unused)
+{
+	for (;;)
+		(void)pause();
+	return unused;
+}
+
+/* It says that it's ready when it's a zombie to whoever looks at the process, and not at its threads. */
+static void *say_when_alone(void *unused)
+{
+	char stat[256] = "";
+
+	while (!strstr(stat, ") Z ")) {
+		int fd = open("/proc/self/stat", O_RDONLY);
+		ssize_t n = fd < 0 ? -1 : read(fd, stat, sizeof(stat) - 1);
+
+		stat[n < 0 ? 0 : n] = '\0';
+		(void)close(fd);
+	}
+	say();
+	return live(unused);
+}
+
+static _Noreturn void lose_head(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, say_when_alone, NULL) == 0)
+		pthread_exit(NULL);
+	_exit(1);
+}
+
 static _Noreturn void explode(void)
 {
 	for (;;)
@@ -66,6 +100,8 @@ static _Noreturn void be(const char *kind)
 		_exit(0);
 	if (strcmp(kind, "daemon") == 0 || strcmp(kind, "deaf") == 0)
 		be_deaf();
+	if (strcmp(kind, "headless") == 0)
+		lose_head();
 	say();
 	if (strcmp(kind, "bomb") == 0)
 		explode();

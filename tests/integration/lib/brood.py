@@ -16,7 +16,7 @@ PROGRAM = program("brood")
 BROOD = "/brood"
 HAS_V2 = any(m["type"] == "cgroup2" for m in proc.cgroup_mounts())
 HAS_FREEZER = any("freezer" in m["options"] for m in proc.cgroup_mounts() if m["type"] == "cgroup")
-KINDS = ["child", "deaf", "group", "orphan", "stopped", "daemon"]
+KINDS = ["child", "deaf", "group", "orphan", "stopped", "headless", "daemon"]
 
 
 class Box(Sandbox):

@@ -83,3 +83,29 @@ def detach(conjoin, subreaper):
     yield start
     for one in made:
         one.end()
+
+
+def everybody_in(box):
+    """Whoever is in its pid namespace, but for its first process: [pid]."""
+    found, mine = [], proc.namespace(box.pid, "pid")
+    for pid in proc.pids():
+        try:
+            if pid != box.pid and proc.namespace(pid, "pid") == mine:
+                found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def our_processes(conjoin):
+    """Whoever runs conjoin's file, or its stage, and comes from us."""
+    mark = f"CONJOIN_TEST_RUN={os.getpid()}".encode()
+    found = []
+    for pid in proc.pids():
+        try:
+            if os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(conjoin.path):
+                if mark in proc.environ(pid):
+                    found.append(pid)
+        except OSError:
+            pass
+    return found

@@ -71,6 +71,17 @@ def has_run_for_a_while(process):
     return is_there
 
 
+def full_pipe():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, bytes(4096))
+    except BlockingIOError:
+        os.set_blocking(writer, True)  # that's the description's, and so whose it becomes
+    return reader, writer
+
+
 def stderr_is_full(process):
     """It's a pipe that nobody reads: would who writes there wait?"""
     fd = os.open(f"/proc/{process.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
