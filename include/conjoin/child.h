@@ -164,8 +164,8 @@ int cj_child_guard_terminal(struct cj_child *child, const struct termios *before
 
 /*
  * For a process that was forked from the caller that launched the command (with `threaded`, so that it isn't bound to that
- * one's life): from now on it's the supervisor, and the other one ends without cj_child_free(). There is a new watchdog, or, if none
- * can be made, the former one; it has forgotten a `guarded_terminal`. How the command ends isn't known here: code -1, signal 0.
+ * one's life): from now on it's the supervisor, and the other one ends without cj_child_free(). There is a new watchdog,
+ * which knows nothing of a `guarded_terminal`; if none can be made that's the error, and all else is as it should be. How the command ends isn't known here: code -1, signal 0.
  */
 int cj_child_inherit(struct cj_child *child, struct cj_error *err);
 

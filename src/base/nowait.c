@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
@@ -16,8 +15,6 @@
 #include "base/cleanup.h"
 #include "base/format.h"
 #include "base/io.h"
-
-enum { ONE = 1 };
 
 static int open_it(const char *path, int flags)
 {
@@ -57,18 +54,10 @@ enum nowait nowait_prepare(int *fd, int access)
 		return NOWAIT_AT_EASE;
 	new = open_anew(*fd, terminal, access);
 	if (new < 0)
-		return terminal ? NOWAIT_TERMINAL : NOWAIT_PIPE;
+		return NOWAIT_SHARED;
 	close_fd(fd);
 	*fd = new;
 	return NOWAIT_AT_EASE;
-}
-
-/* poll(2) has promised room for as much: the unit of a pipe is a page; of a terminal any room at all is some. */
-static size_t promised(enum nowait how, size_t size)
-{
-	size_t most = how == NOWAIT_PIPE ? PIPE_BUF : ONE;
-
-	return size < most ? size : most;
 }
 
 static bool is_unknown(ssize_t n)
@@ -82,6 +71,22 @@ static ssize_t result_of(ssize_t n)
 	return n >= 0 ? n : errno == EINTR ? -EAGAIN : -errno;
 }
 
+/*
+ * The last way: the description is non-blocking for as long as one call takes. Who shares it may be told EAGAIN in that moment; who
+ * waits for them without it is deaf.
+ */
+static ssize_t for_a_moment(int fd, void *data, size_t size, bool writes)
+{
+	int flags = fcntl(fd, F_GETFL);
+	bool set = flags >= 0 && !(flags & O_NONBLOCK) &&
+		   fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+	ssize_t n = result_of(writes ? write(fd, data, size) : read(fd, data, size));
+
+	if (set)
+		(void)fcntl(fd, F_SETFL, flags);
+	return n;
+}
+
 ssize_t nowait_read(int fd, enum nowait how, void *data, size_t size)
 {
 	const struct iovec room = {data, size};
@@ -91,7 +96,7 @@ ssize_t nowait_read(int fd, enum nowait how, void *data, size_t size)
 		return io_read(fd, data, size);
 	n = how == NOWAIT_SOCKET ? recv(fd, data, size, MSG_DONTWAIT)
 				 : preadv2(fd, &room, 1, -1, RWF_NOWAIT);
-	return is_unknown(n) ? io_read(fd, data, size) : result_of(n);
+	return is_unknown(n) ? for_a_moment(fd, data, size, false) : result_of(n);
 }
 
 ssize_t nowait_write(int fd, enum nowait how, const void *data, size_t size)
@@ -103,7 +108,7 @@ ssize_t nowait_write(int fd, enum nowait how, const void *data, size_t size)
 		return io_write(fd, data, size);
 	n = how == NOWAIT_SOCKET ? send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
 				 : pwritev2(fd, &bytes, 1, -1, RWF_NOWAIT);
-	return is_unknown(n) ? io_write(fd, data, promised(how, size)) : result_of(n);
+	return is_unknown(n) ? for_a_moment(fd, bytes.iov_base, size, true) : result_of(n);
 }
 
 /* 1: there is room; 0 or an errno: there isn't, or won't be. */
@@ -126,7 +131,7 @@ size_t nowait_write_all(int fd, const void *data, size_t size, int ms, int stop,
 	enum nowait how;
 	size_t done = 0;
 
-	how = own < 0 ? NOWAIT_PIPE : nowait_prepare(&own, O_WRONLY);
+	how = own < 0 ? NOWAIT_SHARED : nowait_prepare(&own, O_WRONLY);
 	if (own >= 0)
 		to = own;
 	while (done < size) {

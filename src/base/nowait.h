@@ -15,11 +15,10 @@ enum nowait {
 	NOWAIT_AT_EASE, /* non-blocking and ours alone, or a file, which waits for nobody */
 	NOWAIT_SOCKET,	/* it's asked not to wait */
 	/*
-	 * Of another user's: the same from Linux 6.4 on. Before that little is written at a time, and who reads the same pipe may
-	 * make us wait.
+	 * A terminal or pipe of another user's, and not our controlling terminal: of a pipe that can be asked for each call from Linux 6.4 on,
+	 * else the description is non-blocking for the time of one.
 	 */
-	NOWAIT_PIPE,
-	NOWAIT_TERMINAL, /* of another user's, and not our controlling one: as such a pipe, with very little */
+	NOWAIT_SHARED,
 };
 
 /*

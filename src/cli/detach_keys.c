@@ -73,8 +73,10 @@ static _Noreturn void stay(struct detach *detach, struct cj_child *child,
 	session->n_detach_keys = 0;
 	session->log = NULL;
 	session->terminal = -1;
-	if (relay_to_log(detach, session) < 0 || cj_child_inherit(child, NULL) < 0)
+	if (relay_to_log(detach, session) < 0)
 		_exit(EXIT_OURS);
+	(void)cj_child_inherit(
+		child, NULL); /* no watchdog can be made: no reason to end a command that runs */
 	(void)io_write_all(ready, "", 1);
 	detach_let_go(detach);
 	(void)cj_session_run(child, session, &end, NULL); /* nobody listens to how it ended */

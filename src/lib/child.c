@@ -211,18 +211,10 @@ int cj_child_inherit(struct cj_child *child, struct cj_error *err)
 
 	child_read_start(child);
 	child->inherited = true;
-	r = watchdog_start(child, before >= 0 ? NULL : err); /* first: there is always one */
-	if (before < 0)
-		return r;
-	if (r == 0) {
-		(void)sys_pidfd_send_signal(before, SIGKILL);
-		return 0;
-	}
-	/* None can be made: that one goes by the pipe, which we hold as well. The terminal isn't ours any more. */
-	child->watchdog = take_fd(&before);
-	if (child->board)
-		__atomic_store_n(&child->board->guards, 0, __ATOMIC_RELEASE);
-	return 0;
+	r = watchdog_start(child, err); /* first: there is always one */
+	if (before >= 0)
+		(void)sys_pidfd_send_signal(before, SIGKILL); /* its supervisor is about to end */
+	return r;
 }
 
 static void forget(struct cj_child *child)

@@ -21,8 +21,8 @@ enum { KEPT_MAX = 32 };
 /* The caller's pipes must end when the caller ends them. */
 static void close_others(const struct watch *watch)
 {
-	int fds[KEPT_MAX] = {watch->life, watch->pidfd, watch->terminal};
-	size_t n = 3;
+	int fds[KEPT_MAX] = {watch->life, watch->supervisor, watch->pidfd, watch->terminal};
+	size_t n = 4;
 
 	for (size_t i = 0; i < watch->own.n && n < KEPT_MAX; i++)
 		fds[n++] = watch->own.list[i].base;
@@ -73,14 +73,15 @@ static void put_in_order(struct watch *watch)
 /* Every signal is blocked, as process_spawn() leaves them: only SIGKILL ends us. */
 static _Noreturn void run(struct watch *watch)
 {
-	struct pollfd end = {.fd = watch->life, .events = 0};
+	struct pollfd ends[2] = {{.fd = watch->life, .events = 0},
+				 {.fd = watch->supervisor, .events = POLLIN}};
 
 	(void)setsid(); /* the caller's job control isn't about us */
 	(void)sys_prctl(PR_SET_NAME, (unsigned long)"conjoin-watch", 0);
 	(void)close(watch->life_w); /* held here as well the pipe would never end */
 	close_others(watch);
 	for (;;) {
-		if (poll(&end, 1, -1) < 0)
+		if (poll(ends, 2, -1) < 0)
 			continue; /* EINTR, after a stop */
 		put_in_order(watch);
 		_exit(0);
@@ -89,10 +90,15 @@ static _Noreturn void run(struct watch *watch)
 
 int watchdog_spawn(const struct watch *watch)
 {
+	_cleanup_fd_ int supervisor = sys_pidfd_open(getpid(), 0);
 	struct watch own = *watch;
 	int pidfd = -EBADF;
-	pid_t pid = process_spawn(-1, &pidfd);
+	pid_t pid;
 
+	if (supervisor < 0)
+		return supervisor;
+	own.supervisor = supervisor;
+	pid = process_spawn(-1, &pidfd);
 	if (pid == 0)
 		run(&own);
 	return pid < 0 ? (int)pid : pidfd;

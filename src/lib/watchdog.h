@@ -27,8 +27,10 @@ struct watch_board {
 
 /* What there is to put in order. */
 struct watch {
-	int life, life_w; /* of the pipe that ends with the supervisor */
-	int pidfd;	  /* of the command; -EBADF: by `board` */
+	int life,
+		life_w; /* of the pipe that ends with the supervisor, and with whom it has forked and who holds it */
+	int supervisor; /* its pidfd; set by watchdog_spawn() */
+	int pidfd;	/* of the command; -EBADF: by `board` */
 	const struct watch_board *board;
 	const pid_t *
 		child; /* written by the kernel before the command's process runs, in memory of both; NULL */
