@@ -203,7 +203,8 @@ static int drain(struct session *session, struct cj_error *err)
 		int r;
 
 		for (int i = 0; i < CJ_RELAYS_MAX; i++)
-			pending |= flow_has_bytes(&session->flows[i]);
+			pending |= flow_has_bytes(&session->flows[i]) &&
+				   session->flows[i].relay.output != CJ_RELAY_LOSSY;
 		r = session_wait_once(
 			session, pending && !session->told_to_end ? session_time_left(session) : 0,
 			err);

@@ -3,6 +3,7 @@
 (test_detach.py)."""
 
 import os
+import select
 import re
 import signal
 import time
@@ -156,6 +157,27 @@ def test_a_full_disk_for_the_log_ends_nobody(terminal, box, conjoin):
         assert proc.alive(left.stays)
     finally:
         left.end()
+
+
+def test_a_log_that_nobody_reads_keeps_nobody(terminal, box, tmp_path):
+    """A FIFO: what is left when the command ends is lost."""
+    fifo = tmp_path / "log"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        left = leave(terminal, box, "echo ready; while :; do echo much; done", "--log", fifo)
+        wait_for(lambda: is_full(fifo))
+        left.end()
+    finally:
+        os.close(reader)
+
+
+def is_full(fifo):
+    fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        return not select.select([], [fd], [], 0)[1]
+    finally:
+        os.close(fd)
 
 
 def test_a_time_limit_is_taken_over(terminal, box):
