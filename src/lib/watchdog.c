@@ -56,6 +56,17 @@ static struct session_leader find_leader(const struct watch *watch)
 	return leader;
 }
 
+/* Opened, then looked at: it's the one. Before it leads a session it isn't found by that. */
+static int open_leader(const struct session_leader *leader)
+{
+	int pidfd = leader->pid > 0 ? sys_pidfd_open(leader->pid, 0) : -EBADF;
+	uint64_t start;
+
+	if (pidfd >= 0 && (read_start(leader->pid, &start) < 0 || start != leader->start))
+		close_fd(&pidfd);
+	return pidfd;
+}
+
 static void put_in_order(struct watch *watch)
 {
 	struct tree tree = {.own = &watch->own, .pidfd = watch->pidfd};
@@ -65,6 +76,8 @@ static void put_in_order(struct watch *watch)
 	    terminal_is_raw(watch->terminal))
 		(void)tcsetattr(watch->terminal, TCSANOW, &watch->board->before);
 	tree.leader = find_leader(watch);
+	if (tree.pidfd < 0)
+		tree.pidfd = open_leader(&tree.leader);
 	own_cgroups_reopen(&watch->own);
 	tree_kill(&tree);
 	own_cgroups_remove(&watch->own);
