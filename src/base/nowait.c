@@ -111,7 +111,7 @@ ssize_t nowait_write(int fd, enum nowait how, const void *data, size_t size)
 	return is_unknown(n) ? for_a_moment(fd, bytes.iov_base, size, true) : result_of(n);
 }
 
-/* 1: there is room; 0 or an errno: there isn't, or won't be. */
+/* 1: there is room; 0: look again; or an errno: there isn't, or won't be. */
 static int wait_for_room(int fd, int stop, int64_t end)
 {
 	struct pollfd fds[2] = {{.fd = fd, .events = POLLOUT}, {.fd = stop, .events = POLLIN}};
@@ -123,28 +123,35 @@ static int wait_for_room(int fd, int stop, int64_t end)
 	return n == 0 ? -EAGAIN : fds[0].revents ? 1 : -EINTR;
 }
 
+/* There is room, and not enough of it; or somebody else sits in a write to the same terminal. */
+static int wait_a_little(int stop, int64_t end)
+{
+	struct pollfd stopped = {.fd = stop, .events = POLLIN};
+
+	if (poll(&stopped, 1, 1) > 0)
+		return -EINTR;
+	return end >= 0 && clock_ms() >= end ? -EAGAIN : 0;
+}
+
 size_t nowait_write_all(int fd, const void *data, size_t size, int ms, int stop, int *ret_code)
 {
 	_cleanup_fd_ int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	enum nowait how = own < 0 ? NOWAIT_SHARED : nowait_prepare(&own, O_WRONLY);
 	int to = own < 0 ? fd : own; /* no file is left: as it is, then */
 	int64_t end = ms < 0 ? -1 : clock_ms() + ms;
-	enum nowait how;
 	size_t done = 0;
 
-	how = own < 0 ? NOWAIT_SHARED : nowait_prepare(&own, O_WRONLY);
-	if (own >= 0)
-		to = own;
 	while (done < size) {
-		int r = wait_for_room(to, stop, end);
-		ssize_t n = r <= 0 ? r
-				   : nowait_write(to, how, (const char *)data + done, size - done);
+		ssize_t r = wait_for_room(to, stop, end);
 
-		if (n > 0)
-			done += (size_t)n;
-		else if (r > 0 && n == -EAGAIN)
-			(void)poll(NULL, 0, 1); /* room, and not enough of it */
-		else if (n < 0) {
-			*ret_code = (int)-n;
+		if (r > 0)
+			r = nowait_write(to, how, (const char *)data + done, size - done);
+		if (r > 0)
+			done += (size_t)r;
+		else if (r == 0 || r == -EAGAIN)
+			r = wait_a_little(stop, end);
+		if (r < 0) {
+			*ret_code = (int)-r;
 			break;
 		}
 	}

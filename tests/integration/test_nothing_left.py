@@ -243,6 +243,23 @@ def test_a_caller_of_the_library_doesnt_grow(box):
     assert kib <= 64 and files == 0
 
 
+@pytest.mark.skipif(not os.path.exists(DWELLER), reason=f"there is no program {DWELLER}")
+def test_a_caller_that_is_killed_takes_its_command_along_though_it_has_forked(box):
+    """What it has forked has all its files open, the pipe as well by whose end a watchdog could learn of it."""
+    process = subprocess.Popen([DWELLER, "parent", str(box.pid), *SLEEP], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE)
+    helper = int(process.stdout.readline())
+    try:
+        wait_for(lambda: len(box.members()) == 2)
+        process.kill()
+        process.wait()
+        wait_for(lambda: box.members() == {box.pid}, what="the end of the command")
+    finally:
+        os.kill(helper, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+
+
 # --- files that never answer ---
 
 
