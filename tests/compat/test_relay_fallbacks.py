@@ -3,13 +3,12 @@
 here: what is relayed (tests/integration/test_relay.py)."""
 
 import hashlib
-import os
-import select
 import subprocess
 
 import pytest
 
 from lib.fixtures import need_root
+from lib.given import is_full
 from lib.poll import wait_for
 from lib.sandbox import Sandbox
 from test_fallbacks import Denied
@@ -55,17 +54,8 @@ def test_all_of_it_arrives(conjoin, box, rules):
 def test_who_doesnt_read_holds_no_limit_up(conjoin, box, rules):
     process = start(conjoin, rules, box, "--timeout", "1", "--grace", "100ms", box.pid, "yes")
     try:
-        wait_for(lambda: is_full(process))
+        wait_for(lambda: is_full(f"/proc/self/fd/{process.stdout.fileno()}"))
         assert process.wait(20) == 124
     finally:
         process.kill()
         process.communicate()
-
-
-def is_full(process):
-    """The pipe that it writes to: asked by a description of our own."""
-    fd = os.open(f"/proc/self/fd/{process.stdout.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
-    try:
-        return not select.select([], [fd], [], 0)[1]
-    finally:
-        os.close(fd)

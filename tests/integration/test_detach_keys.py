@@ -3,7 +3,6 @@
 (test_detach.py)."""
 
 import os
-import select
 import re
 import signal
 import time
@@ -12,6 +11,7 @@ import pytest
 
 from lib import proc
 from lib.failure import assert_failed
+from lib.given import is_full
 from lib.poll import wait_for
 from lib.sandbox import Sandbox
 from lib.terminal import NULL, TTY, Terminal, command_of
@@ -170,14 +170,6 @@ def test_a_log_that_nobody_reads_keeps_nobody(terminal, box, tmp_path):
         left.end()
     finally:
         os.close(reader)
-
-
-def is_full(fifo):
-    fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-    try:
-        return not select.select([], [fd], [], 0)[1]
-    finally:
-        os.close(fd)
 
 
 def test_a_time_limit_is_taken_over(terminal, box):

@@ -12,7 +12,7 @@ import pytest
 from lib import proc
 from lib.detached import Detached, everybody_in, our_processes, reap_all, subreaper  # noqa: F401
 from lib.given import full_pipe
-from lib.poll import wait_for
+from lib.poll import spin, wait_for
 from lib.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -26,13 +26,6 @@ def box(sandbox_program, rootfs):
     made = Sandbox(sandbox_program, rootfs, namespaces="all,-user", caps="docker")
     yield made
     made.stop()
-
-
-def spin(process, seconds):
-    """Waits a moment that is too short to sleep for."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and process.poll() is None:
-        pass
 
 
 def duration(conjoin, box, options):

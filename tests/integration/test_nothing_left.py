@@ -18,7 +18,7 @@ from lib import proc
 from lib.attack import program
 from lib.brood import BROOD, PROGRAM, Box, write
 from lib.leaks import comes_from_us, made_by_others, own_cgroups, stale_cgroups, trees_of
-from lib.poll import wait_for
+from lib.poll import spin, wait_for
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
@@ -71,13 +71,6 @@ def ours(conjoin):
 def is_zombie_of_ours(pid):
     """Its environment is gone. Of one whose parent has ended it isn't known whose it was."""
     return not proc.alive(pid) and (comes_from_us(pid) or int(proc.stat_fields(pid)[1]) == 1)
-
-
-def spin(process, seconds):
-    """Waits a moment that is too short to sleep for."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and process.poll() is None:
-        pass
 
 
 def whole_start(start, box, before):

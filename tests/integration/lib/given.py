@@ -82,13 +82,17 @@ def full_pipe():
     return reader, writer
 
 
-def stderr_is_full(process):
-    """It's a pipe that nobody reads: would who writes there wait?"""
-    fd = os.open(f"/proc/{process.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+def is_full(path):
+    """A pipe or FIFO: would who writes there wait? Asked by a description of our own."""
+    fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
     try:
         return not select.select([], [fd], [], 0)[1]
     finally:
         os.close(fd)
+
+
+def stderr_is_full(process):
+    return is_full(f"/proc/{process.pid}/fd/2")
 
 
 class Watched:

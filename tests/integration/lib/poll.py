@@ -16,3 +16,10 @@ def wait_for(condition, timeout=10.0, what=None):
             raise AssertionError(f"waited {timeout} s in vain for {what or condition}")
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
+
+
+def spin(process, seconds):
+    """Waits a moment that is too short to sleep for."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and process.poll() is None:
+        pass
