@@ -37,7 +37,9 @@ static int open_anew(int fd, bool terminal, int access)
 		return -EINVAL;
 	(void)format_safe(path, sizeof(path), "/dev/fd/%d", fd);
 	new = open_it(path, access);
-	return new < 0 && terminal &&tcgetsid(fd) >= 0 ? open_it("/dev/tty", access) : new;
+	if (new >= 0 || !terminal || tcgetsid(fd) < 0)
+		return new;
+	return open_it("/dev/tty", access);
 }
 
 enum nowait nowait_prepare(int *fd, int access)

@@ -56,8 +56,8 @@ static int relay_to_log(const struct detach *detach, struct cj_session_options *
 
 	if (from < 0 || to < 0)
 		return -errno;
-	session->relays[0] = (struct cj_relay){
-		take_fd(&from), to, CJ_RELAY_LOSSY}; /* a full disk is no reason to end it */
+	/* A full disk is no reason to end it. */
+	session->relays[0] = (struct cj_relay){take_fd(&from), to, CJ_RELAY_LOSSY};
 	return 0;
 }
 
@@ -75,8 +75,8 @@ static _Noreturn void stay(struct detach *detach, struct cj_child *child,
 	session->terminal = -1;
 	if (relay_to_log(detach, session) < 0)
 		_exit(EXIT_OURS);
-	(void)cj_child_inherit(
-		child, NULL); /* no watchdog can be made: no reason to end a command that runs */
+	/* That no watchdog can be made is no reason to end a command that runs. */
+	(void)cj_child_inherit(child, NULL);
 	(void)io_write_all(ready, "", 1);
 	detach_let_go(detach);
 	(void)cj_session_run(child, session, &end, NULL); /* nobody listens to how it ended */

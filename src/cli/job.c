@@ -62,8 +62,8 @@ void job_event(void *data, enum cj_session_event event)
 	case CJ_SESSION_STOP:
 		terminal_leave(job->terminal);
 		stop();
-		terminal_continue(
-			job->terminal); /* else the session looks when we are in the foreground */
+		/* If we aren't in the foreground yet the session looks when we are. */
+		terminal_continue(job->terminal);
 		break;
 	case CJ_SESSION_CONTINUED:
 		terminal_continue(job->terminal);

@@ -150,10 +150,8 @@ int cj_child_wait(struct cj_child *child, struct cj_exit *ret, struct cj_error *
 
 void child_read_start(struct cj_child *child)
 {
-	_cleanup_fd_ int proc = -EBADF;
-
-	if (child->start == 0 && !child->ended && proc_open(child->pid, &proc, NULL) == 0)
-		(void)proc_read_start_time(proc, &child->start);
+	if (child->start == 0 && !child->ended)
+		(void)proc_start_time_of(child->pid, &child->start);
 }
 
 static struct session_leader leader_of(const struct cj_child *child)

@@ -13,9 +13,7 @@
 #include "base/io.h"
 #include "lib/recording.h"
 
-enum {
-	PTY_BUFFERS = 128 << 10, /* more than the kernel keeps: drivers/tty/tty_buffer.c */
-};
+enum { PTY_BUFFERS = 128 << 10 }; /* more than the kernel keeps: drivers/tty/tty_buffer.c */
 
 /* Of an end of a pipe or pty that is ours alone. */
 static bool make_nonblocking(int fd)
@@ -205,6 +203,6 @@ void flow_step(struct flow *flow)
 
 	if (!told)
 		read_some(flow);
-	if (flow_has_bytes(flow) && (told || flow->to_care <= NOWAIT_SOCKET))
+	if (flow_has_bytes(flow) && (told || flow->to_care != NOWAIT_SHARED))
 		write_some(flow);
 }

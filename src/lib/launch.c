@@ -59,12 +59,9 @@ static int take_child(struct starting *s, struct cj_error *err)
 /* Who it has to kill, if there is one already. */
 static void tell_watchdog(struct starting *s)
 {
-	_cleanup_fd_ int proc = -EBADF;
-
 	if (!s->board || s->board->command || take_child(s, NULL) < 0 || s->child <= 0)
 		return;
-	if (proc_open(s->child, &proc, NULL) < 0 ||
-	    proc_read_start_time(proc, &s->board->start) < 0)
+	if (proc_start_time_of(s->child, &s->board->start) < 0)
 		return; /* of the number alone it would do nothing */
 	__atomic_store_n(&s->board->command, s->child, __ATOMIC_RELEASE);
 }

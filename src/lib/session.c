@@ -26,19 +26,22 @@ enum {
 	FLUSH_MS = 200
 };
 
-void session_tell_if_paused(struct session *session)
+static void warn(const struct session *session, const char *text)
 {
 	const struct cj_session_options *options = session->options;
 
+	if (SESSION_HAS(options, oom) && options->log)
+		options->log(options->log_data, CJ_LOG_WARNING, text);
+}
+
+void session_tell_if_paused(struct session *session)
+{
 	if (session->told_of_pause || session->ended || !ending_is_paused(&session->ending))
 		return;
 	session->told_of_pause = true;
 	close_fd(&session->ending.pauses);
-	if (options->log)
-		options->log(
-			options->log_data, CJ_LOG_WARNING,
-			"the target is paused, and with it the command, which hears nothing until it "
-			"is continued");
+	warn(session, "the target is paused, and with it the command, which hears nothing until it "
+		      "is continued");
 }
 
 static void take_signal(struct session *session)
@@ -100,15 +103,14 @@ static int look_at_child(struct session *session, struct cj_error *err)
 
 static void take_end_of_input(struct session *session, struct flow *flow)
 {
-	const struct cj_session_options *options = session->options;
 	char text[128];
 
 	flow->at_end = false;
-	if (flow->read_error && flow->read_error != EIO && SESSION_HAS(options, oom) &&
-	    options->log) { /* EIO: of a terminal that doesn't listen to us */
+	/* EIO: of a terminal that doesn't listen to us. */
+	if (flow->read_error && flow->read_error != EIO) {
 		(void)snprintf(text, sizeof(text), "the command is told that its input ends: %s",
 			       strerror(flow->read_error));
-		options->log(options->log_data, CJ_LOG_WARNING, text);
+		warn(session, text);
 	}
 	session_look_for_terminal(session);
 }
@@ -278,7 +280,6 @@ static int check_options(const struct cj_session_options *options, struct cj_err
 /* Not for each, and so not at once. One that has ended by now hasn't lasted, and what it was killed for counts. */
 static void begin_to_last(struct session *session)
 {
-	const struct cj_session_options *options = session->options;
 	struct pollfd ended = {.fd = session->child->pidfd, .events = POLLIN};
 
 	if (poll(&ended, 1, 0) != 0)
@@ -288,11 +289,10 @@ static void begin_to_last(struct session *session)
 	session_tell(session, CJ_SESSION_LASTS);
 	session_look_ahead(session);
 	/* The parent death signal is there: no reason to end a command that runs. */
-	if (watchdog_start(session->child, NULL) < 0 && SESSION_HAS(options, oom) && options->log)
-		options->log(
-			options->log_data, CJ_LOG_WARNING,
-			"no watchdog can be made: if we are killed, what the command has started "
-			"stays");
+	if (watchdog_start(session->child, NULL) < 0)
+		warn(session,
+		     "no watchdog can be made: if we are killed, what the command has started "
+		     "stays");
 }
 
 static int wait_for_command(struct session *session, struct cj_error *err)

@@ -29,14 +29,6 @@ static void close_others(const struct watch *watch)
 	sys_close_all_but_these(fds, n);
 }
 
-static int read_start(pid_t pid, uint64_t *ret)
-{
-	_cleanup_fd_ int proc = -EBADF;
-	int r = proc_open(pid, &proc, NULL);
-
-	return r < 0 ? r : proc_read_start_time(proc, ret);
-}
-
 /*
  * The command. Its supervisor may have been killed before it could tell: then it's whoever has the number that the kernel has
  * told, and began after us; all other numbers come before that one is given again.
@@ -50,8 +42,9 @@ static struct session_leader find_leader(const struct watch *watch)
 	if (command > 0 || !watch->child)
 		return leader;
 	leader.pid = __atomic_load_n(watch->child, __ATOMIC_ACQUIRE);
-	if (leader.pid > 0 && (read_start(getpid(), &ours) < 0 ||
-			       read_start(leader.pid, &leader.start) < 0 || leader.start < ours))
+	if (leader.pid > 0 &&
+	    (proc_start_time_of(getpid(), &ours) < 0 ||
+	     proc_start_time_of(leader.pid, &leader.start) < 0 || leader.start < ours))
 		leader.pid = 0;
 	return leader;
 }
@@ -62,7 +55,7 @@ static int open_leader(const struct session_leader *leader)
 	int pidfd = leader->pid > 0 ? sys_pidfd_open(leader->pid, 0) : -EBADF;
 	uint64_t start;
 
-	if (pidfd >= 0 && (read_start(leader->pid, &start) < 0 || start != leader->start))
+	if (pidfd >= 0 && (proc_start_time_of(leader->pid, &start) < 0 || start != leader->start))
 		close_fd(&pidfd);
 	return pidfd;
 }

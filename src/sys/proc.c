@@ -146,6 +146,14 @@ int proc_read_start_time(int dir, uint64_t *ret)
 	return n < 0 ? (int)n : proc_parse_start_time(buf, ret);
 }
 
+int proc_start_time_of(pid_t pid, uint64_t *ret)
+{
+	_cleanup_fd_ int proc = -EBADF;
+	int r = proc_open(pid, &proc, NULL);
+
+	return r < 0 ? r : proc_read_start_time(proc, ret);
+}
+
 int proc_read_started(int dir, time_t *ret)
 {
 	struct timespec now, up;

@@ -51,6 +51,8 @@ ssize_t proc_readlink(int dir, const char *name, char *buf, size_t size);
 
 /* Field 22 of stat: clock ticks since boot. */
 int proc_read_start_time(int dir, uint64_t *ret);
+/* The same of whoever has that number now. */
+int proc_start_time_of(pid_t pid, uint64_t *ret);
 int proc_parse_start_time(const char *stat, uint64_t *ret);
 /* The same as a date, to the second: seconds since 1970. */
 int proc_read_started(int dir, time_t *ret);

@@ -64,13 +64,11 @@ static int signal_one(pid_t pid, const struct members *who, int signal)
  */
 static bool is_recycled(const struct session_leader *leader)
 {
-	_cleanup_fd_ int proc = -EBADF;
 	uint64_t start;
 
 	if (leader->pid <= 0 || leader->start == 0)
 		return true;
-	return proc_open(leader->pid, &proc, NULL) == 0 &&
-	       proc_read_start_time(proc, &start) == 0 && start != leader->start;
+	return proc_start_time_of(leader->pid, &start) == 0 && start != leader->start;
 }
 
 static int signal_members(const struct members *who, int signal)

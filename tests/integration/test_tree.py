@@ -11,8 +11,8 @@ import time
 import pytest
 
 from lib import proc
-from lib.brood import (BROOD, HAS_FREEZER, HAS_V2, KINDS, PROGRAM, WAYS, Box, end, read, remove,
-                       write)
+from lib.brood import (BROOD, FINDING, HAS_FREEZER, HAS_V2, KINDS, PROGRAM, WAYS, Box, end, read,
+                       remove, write)
 from lib.failure import assert_failed
 from lib.held import Held, child_of, is_watchdog, watchdog_of
 from lib.poll import wait_for
@@ -26,7 +26,6 @@ CANT = "cgroups: none can be made for the command's tree"
 SECOND = 1.0
 LIMIT = 0.8  # the brood has to be there by then
 AT_ONCE = ["--timeout", str(LIMIT), "--grace", "0"]
-FINDING = [name for name in WAYS if name in ("v1", "v2")]
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +180,9 @@ def test_all_are_waited_for(finding, box):
     before = box.members()
     process = waiting(finding, box, "sh", "-c", f"{BROOD} daemon child end; exit 7")
     try:
-        left = wait_for(lambda: len(box.members() - before) == 2 and box.members() - before)
+        wait_for(lambda: box.members() - before and command_is_gone(process.pid))
+        left = box.members() - before
+        assert len(left) == 2
         assert process.poll() is None
         end([left.pop()])
         assert process.poll() is None

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from lib import proc
-from lib.brood import BROOD, HAS_FREEZER, HAS_V2, PROGRAM, WAYS, Box, end, remove, write
+from lib.brood import BROOD, FINDING, PROGRAM, WAYS, Box, end, remove, write
 from lib.held import Held, watchdog_of
 from lib.poll import wait_for
 
@@ -19,7 +19,6 @@ pytestmark = [
     pytest.mark.skipif(not os.path.exists(PROGRAM), reason=f"there is no program {PROGRAM}"),
 ]
 
-FINDING = [name for name, there in (("v2", HAS_V2), ("v1", HAS_FREEZER)) if there]
 NAME = re.compile(r"conjoin-(\d+:s?\d+)\.(\d+)\.([0-9a-f]+)")
 MINUTE = 60 << 32  # in the units of a name's time
 

@@ -87,6 +87,7 @@ def read_only(conjoin, box):
 
 WAYS = {**({"v2": v2} if HAS_V2 else {}), **({"v1": v1} if HAS_FREEZER else {}),
         "hidden": hidden, "read-only": read_only}
+FINDING = [name for name in WAYS if name in ("v1", "v2")]  # those by which all can be found
 
 
 def write(path, text):

@@ -87,14 +87,7 @@ def detach(conjoin, subreaper):
 
 def everybody_in(box):
     """Whoever is in its pid namespace, but for its first process: [pid]."""
-    found, mine = [], proc.namespace(box.pid, "pid")
-    for pid in proc.pids():
-        try:
-            if pid != box.pid and proc.namespace(pid, "pid") == mine:
-                found.append(pid)
-        except OSError:
-            pass
-    return found
+    return [pid for pid in proc.in_pid_namespace_of(box.pid, dead=True) if pid != box.pid]
 
 
 def our_processes(conjoin):

@@ -83,13 +83,13 @@ def children(pid):
     return [int(word) for word in read(pid, f"task/{pid}/children").split()]
 
 
-def in_pid_namespace_of(pid):
-    """Who lives there, and not below it, as the host numbers them."""
+def in_pid_namespace_of(pid, dead=False):
+    """Who lives there, and not below it, as the host numbers them; with `dead` zombies as well."""
     theirs = namespace(pid, "pid")
     found = set()
     for other in pids():
         try:
-            if namespace(other, "pid") == theirs and alive(other):
+            if namespace(other, "pid") == theirs and (dead or alive(other)):
                 found.add(other)
         except OSError:
             pass  # it has just ended
