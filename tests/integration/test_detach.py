@@ -25,6 +25,7 @@ from lib.sandbox import Sandbox
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 OURS, NOT_FOUND, NOT_EXECUTABLE = 125, 127, 126
+STORMS = 5  # at most
 LAUNCHES = int(os.environ.get("ATTACK_ROUNDS", "500"))
 LIMITED = ["--cgroup", "own", "--memory", "64m"]
 MODES = {"alone": [], "with one who stays": LIMITED}
@@ -376,14 +377,19 @@ def test_containers_of_real_runtimes(request, detach, conjoin, runtime):
 
 
 def test_a_tracer_sees_nothing_of_the_host_while_many_are_detached(arena, subreaper):
-    box = arena.container("look", "trace", caps="docker,sys_ptrace")
-    results = arena.storm(arena.enter(box.pid, "true", options=["-d"]), LAUNCHES)
-    for status, out, err in results:
-        assert (status, err) == (0, b"")
-        Detached(out.decode()).reap()
-    found, caught, _ = stop_attack(box)
-    assert found == []
-    assert caught > LAUNCHES / 100
+    caught = 0
+    for _ in range(STORMS):
+        box = arena.container("look", "trace", caps="docker,sys_ptrace")
+        results = arena.storm(arena.enter(box.pid, "true", options=["-d"]), LAUNCHES)
+        for status, out, err in results:
+            assert (status, err) == (0, b"")
+            Detached(out.decode()).reap()
+        found, more, _ = stop_attack(box)
+        assert found == []
+        caught += more
+        if caught > LAUNCHES / 100:  # how many it sees in time is up to the machine
+            return
+    pytest.fail(f"the tracer saw only {caught} of {STORMS * LAUNCHES}")
 
 
 def test_a_pid_file_takes_the_place_of_nothing_but_a_file(box, conjoin, scratch, subreaper):
