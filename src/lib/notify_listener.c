@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -16,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "lib/notify.h"
+#include "sys/namespace.h"
 #include "sys/syscalls.h"
 
 /* No more than so many messages in such a time: anybody in that net namespace can send some. */
@@ -27,14 +27,6 @@ struct listener {
 	int64_t burst_end;
 	int burst;
 };
-
-static int enter(int target)
-{
-	int r = target < 0 ? 0 : sys_setns(target, CLONE_NEWNET);
-
-	/* Rootless: only in the user namespace that owns it we have the right to. */
-	return r == -EPERM ? sys_setns(target, CLONE_NEWUSER | CLONE_NEWNET) : r;
-}
 
 static int open_socket(const char *name)
 {
@@ -73,8 +65,8 @@ static int prepare(const struct notify_place *place, int *ret)
 	sys_close_all_but_these(keep, ELEMENTS(keep));
 	r = sys_prctl(PR_SET_DUMPABLE, 0, 0);
 	if (r == 0)
-		r = enter(place->target);
-	if (r == 0)
+		r = place->target < 0 ? 0 : namespace_join_net(place->target);
+	if (r >= 0)
 		r = sys_prctl(PR_SET_DUMPABLE, 0, 0); /* as credentials(7) change it may, too */
 	if (r == 0)
 		r = open_socket(place->name);

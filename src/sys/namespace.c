@@ -117,3 +117,13 @@ int namespace_user(int fd, uint64_t *ret)
 	*ret = st.st_ino;
 	return 0;
 }
+
+int namespace_join_net(int pidfd)
+{
+	int r = sys_setns(pidfd, CLONE_NEWNET);
+
+	if (r != -EPERM)
+		return r;
+	r = sys_setns(pidfd, CLONE_NEWUSER | CLONE_NEWNET);
+	return r < 0 ? r : 1;
+}

@@ -71,3 +71,9 @@ int namespace_inode(int fd, uint64_t *ret);
 
 /* The inode of the user namespace that a namespace belongs to. EPERM: it's outside of ours. */
 int namespace_user(int fd, uint64_t *ret);
+
+/*
+ * Joins the net namespace of the process behind `pidfd`; with its user namespace, where only there we have the right to (rootless).
+ * Returns 1 if that was needed. Async-signal-safe, for a process with one thread. setns(2), 5.8
+ */
+int namespace_join_net(int pidfd);

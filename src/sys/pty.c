@@ -4,17 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <poll.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "sys/beneath.h"
+#include "sys/parcel.h"
 #include "sys/spawn.h"
 #include "sys/syscalls.h"
 
@@ -57,83 +53,33 @@ struct answer {
 	int code;
 };
 
-/* A message with room for two files. cmsg(3) */
-struct parcel {
-	struct answer answer;
-	struct iovec text;
-	char control[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8)));
-	struct msghdr message;
-};
-
-static void parcel_init(struct parcel *parcel)
-{
-	memset(parcel, 0, sizeof(*parcel));
-	parcel->text = (struct iovec){&parcel->answer, sizeof(parcel->answer)};
-	parcel->message.msg_iov = &parcel->text;
-	parcel->message.msg_iovlen = 1;
-}
-
-static void put_files(struct parcel *parcel, int master, int slave)
-{
-	const int files[2] = {master, slave};
-	struct cmsghdr *head;
-
-	parcel->message.msg_control = parcel->control;
-	parcel->message.msg_controllen = sizeof(parcel->control);
-	head = CMSG_FIRSTHDR(&parcel->message);
-	head->cmsg_level = SOL_SOCKET;
-	head->cmsg_type = SCM_RIGHTS;
-	head->cmsg_len = CMSG_LEN(sizeof(files));
-	memcpy(CMSG_DATA(head), files, sizeof(files));
-}
-
 /* The helper, a copy of a caller with perhaps many threads: async-signal-safe calls only. */
 static _Noreturn void open_for_caller(int root, const char *path, int out)
 {
-	int keep[] = {root, out}, place, master, slave, r;
-	struct parcel parcel;
+	int keep[] = {root, out}, files[2], place, r;
+	struct answer answer = {.code = 0};
 
 	/* The caller's pipes mustn't stay open for it. */
 	sys_close_all_but_these(keep, ELEMENTS(keep));
 	place = beneath_open_path(root, path, 0);
-	r = place < 0 ? place : open_pair(place, &master, &slave);
-	parcel_init(&parcel);
-	parcel.answer.code = -r;
-	if (r == 0)
-		put_files(&parcel, master, slave);
-	(void)sendmsg(out, &parcel.message, MSG_NOSIGNAL);
+	r = place < 0 ? place : open_pair(place, &files[0], &files[1]);
+	answer.code = -r;
+	(void)parcel_send(out, &answer, sizeof(answer), files, r == 0 ? 2 : 0);
 	_exit(0);
 }
 
 static int take_files(int fd, int ms, int *ret_master, int *ret_slave)
 {
-	struct pollfd ready = {.fd = fd, .events = POLLIN};
-	int64_t end = clock_ms() + ms;
-	const struct cmsghdr *head;
-	struct parcel parcel;
-	int files[2], r;
+	struct answer answer;
+	int files[2];
+	int r = parcel_receive(fd, ms, &answer, sizeof(answer), files, ELEMENTS(files));
 
-	do
-		r = poll(&ready, 1, ms);
-	while (r < 0 && errno == EINTR && (ms = (int)(end - clock_ms())) > 0);
-	if (r <= 0)
-		return -ETIMEDOUT;
-	parcel_init(&parcel);
-	parcel.message.msg_control = parcel.control;
-	parcel.message.msg_controllen = sizeof(parcel.control);
-	if (recvmsg(fd, &parcel.message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) !=
-	    (ssize_t)sizeof(parcel.answer))
-		return -EIO; /* the helper was killed */
-	if (parcel.answer.code)
-		return -parcel.answer.code;
-	head = CMSG_FIRSTHDR(&parcel.message);
-	if (!head || head->cmsg_type != SCM_RIGHTS)
-		return -EMFILE; /* ours are too few: recvmsg has dropped what didn't fit */
-	memcpy(files, CMSG_DATA(head), sizeof(files));
-	if (head->cmsg_len != CMSG_LEN(sizeof(files))) {
-		close_fd(&files[0]); /* the one that did */
-		return -EMFILE;
-	}
+	if (r < 0)
+		return r;
+	if (answer.code)
+		return -answer.code;
+	if (r != ELEMENTS(files))
+		return -EIO;
 	*ret_master = files[0];
 	*ret_slave = files[1];
 	return 0;
@@ -143,13 +89,11 @@ static int take_files(int fd, int ms, int *ret_master, int *ret_slave)
 int pty_open_beneath(int root, const char *path, int ms, int *ret_master, int *ret_slave)
 {
 	_cleanup_fd_ int in = -EBADF, out = -EBADF;
-	int fds[2], helper = -EBADF, r;
+	int helper = -EBADF, r = parcel_pair(&in, &out);
 	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-		return -errno;
-	in = fds[0];
-	out = fds[1];
+	if (r < 0)
+		return r;
 	pid = process_spawn(-1, &helper);
 	if (pid == 0)
 		open_for_caller(root, path, out);
