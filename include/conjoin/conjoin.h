@@ -23,6 +23,7 @@
 #include <conjoin/debug.h>
 #include <conjoin/engine.h>
 #include <conjoin/error.h>
+#include <conjoin/follow.h>
 #include <conjoin/inspect.h>
 #include <conjoin/list.h>
 #include <conjoin/log.h>
@@ -33,4 +34,5 @@
 #include <conjoin/recording.h>
 #include <conjoin/seal.h>
 #include <conjoin/session.h>
+#include <conjoin/socket.h>
 #include <conjoin/target.h>

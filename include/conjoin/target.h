@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include <conjoin/engine.h>
@@ -71,6 +72,12 @@ int cj_target_pidfd(const struct cj_target *target);
 
 /* Writes the handle, "4711:8193"; 48 bytes are always enough. Returns its length. */
 size_t cj_target_handle(const struct cj_target *target, char *buf, size_t size);
+
+/*
+ * The number of the namespace that it's in: "net", "mnt", "pid", … as in namespaces(7). EINVAL: no such kind; ENOENT: the kernel hasn't got it; ESRCH: it
+ * has ended; EACCES: no right to look.
+ */
+int cj_target_namespace(const struct cj_target *target, const char *kind, uint64_t *ret);
 
 /* 0 while it is alive, -ESRCH after (a zombie isn't alive). pidfd_open(2), poll */
 int cj_target_verify(const struct cj_target *target);

@@ -13,6 +13,7 @@
 #include "engine/engine.h"
 #include "engine/find.h"
 #include "lib/options.h"
+#include "sys/namespace.h"
 #include "sys/proc.h"
 
 /* A bare number, or a handle, is a process; every other word without a scheme is a name. */
@@ -47,6 +48,14 @@ static bool names_process(const char *text, const char *colon)
 	const struct engine *engine = colon ? engine_by_scheme(text, (size_t)(colon - text)) : NULL;
 
 	return is_process(text) || strcmp(text, "self") == 0 || (engine && engine->find);
+}
+
+bool target_has_name(const char *text)
+{
+	const char *colon = strchr(text, ':');
+	const struct engine *engine = colon ? engine_by_scheme(text, (size_t)(colon - text)) : NULL;
+
+	return !is_process(text) && strcmp(text, "self") != 0 && engine != &engine_pid;
 }
 
 static int find_in_engines(const struct engine *engine, const char *ref,
@@ -148,6 +157,20 @@ int cj_target_find_ended(const char *text, const struct cj_engine_options *optio
 			 struct cj_target **ret, struct cj_error *err)
 {
 	return open_target(text, options, TARGET_ANY, ret, err);
+}
+
+int cj_target_namespace(const struct cj_target *target, const char *kind, uint64_t *ret)
+{
+	int number = namespace_index(kind);
+	uint64_t inode;
+	int r = number < 0 ? number : namespace_read(target->ref.proc, number, &inode);
+
+	if (r == 0)
+		r = pidref_verify(&target->ref);
+	if (r < 0)
+		return r;
+	*ret = inode;
+	return 0;
 }
 
 int target_check_kind(const struct cj_target *target, struct cj_error *err)

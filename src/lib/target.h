@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <conjoin/target.h>
 
 #include "engine/container.h"
@@ -16,6 +18,9 @@ struct cj_target {
 		container; /* what an engine told; without a scheme: it was named otherwise */
 	struct cj_container told; /* the same, for others */
 };
+
+/* May it be found again after it has ended? Not so a PID, a handle, `self`. */
+bool target_has_name(const char *text);
 
 /* EINVAL with the words for it where the target is a kernel thread. Nobody waits for one, or enters it. */
 int target_check_kind(const struct cj_target *target, struct cj_error *err);

@@ -94,13 +94,14 @@ int parcel_receive(int fd, int ms, void *data, size_t size, int *ret_files, size
 	n = take_files(&message, files);
 	if (message.msg_flags & MSG_CTRUNC)
 		r = -EMFILE;
-	else if (length != (ssize_t)size || n > max)
+	else if (length != (ssize_t)size || message.msg_flags & MSG_TRUNC || n > max)
 		r = -EIO;
 	if (r < 0) {
 		while (n > 0)
 			close_fd(&files[--n]);
 		return r;
 	}
-	memcpy(ret_files, files, n * sizeof(int));
+	if (n > 0)
+		memcpy(ret_files, files, n * sizeof(int));
 	return (int)n;
 }
