@@ -24,6 +24,7 @@
 #include <conjoin/engine.h>
 #include <conjoin/error.h>
 #include <conjoin/follow.h>
+#include <conjoin/forward.h>
 #include <conjoin/inspect.h>
 #include <conjoin/list.h>
 #include <conjoin/log.h>
