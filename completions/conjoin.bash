@@ -22,6 +22,14 @@ _conjoin_debug_values='--namespace --container --engine-socket --engine-timeout
 	--workdir --user --cap-drop --cap-add --env --env-file --rlimit --nice --detach-keys --log --pid-file
 	--preserve-fds --status-fd --exit-as
 	--timeout --grace --signal --record'
+_conjoin_listen_flags='--inetd --follow --verbose --help'
+_conjoin_listen_values='--namespace --container --engine-socket --engine-timeout --max-connections
+	--max-per-source --mode --grace --port-file'
+_conjoin_connect_flags='--verbose --help'
+_conjoin_connect_values='--namespace --container --engine-socket --engine-timeout --resolve --timeout'
+_conjoin_forward_flags='--reverse --follow --verbose --help'
+_conjoin_forward_values='--namespace --container --engine-socket --engine-timeout --resolve
+	--max-connections --connect-timeout --idle-timeout --mode --port-file'
 _conjoin_parts='cgroups rlimits oom-score-adj core-filter scheduler nice ioprio affinity label
 	namespaces root cwd umask personality timer-slack keyring capabilities groups ids seccomp
 	no-new-privs environment'
@@ -87,7 +95,9 @@ _conjoin_value() {
 		nofile= nproc= rss= rtprio= rttime= sigpending= stack=' "$2" ;;
 	--env | -e) mapfile -t COMPREPLY < <(compgen -v -- "$2") ;;
 	--exit-as) _conjoin_words 'code signal' "$2" ;;
-	--env-file | --bundle | --log | --pid-file | --record) _conjoin_files -f "$2" ;;
+	--resolve) _conjoin_words 'target here' "$2" ;;
+	--mode) _conjoin_words '600 660 666' "$2" ;;
+	--env-file | --bundle | --log | --pid-file | --port-file | --record) _conjoin_files -f "$2" ;;
 	--workdir | -w | --root) ;; # the container's directories
 	*) ;;
 	esac
@@ -113,12 +123,28 @@ _conjoin_target() {
 	esac
 }
 
-# Of exec or debug, which is $1: the words between it and the one that is being typed, $2. Are we still
-# before TARGET?
+# After TARGET of $1: the words from it on are the others. Addresses can't be completed from here.
+_conjoin_operands() {
+	local verb=$1 word
+
+	shift
+	case $verb in
+	exec | debug) _conjoin_command "${COMP_WORDS[COMP_CWORD]#[=:]}" ;; # perhaps after --
+	listen)
+		for word; do
+			[[ $word != -- ]] || _conjoin_command "${COMP_WORDS[COMP_CWORD]#[=:]}"
+		done
+		;;
+	esac
+}
+
+# Of a command whose options stop at TARGET, $1: the words between it and the one that is being typed,
+# $2. Are we still before TARGET?
 _conjoin_run() {
-	local flags=_conjoin_$1_flags values=_conjoin_$1_values cur=$2 word expect=''
+	local verb=$1 flags=_conjoin_$1_flags values=_conjoin_$1_values cur=$2 word expect='' n=0
 	shift 2
 	for word; do
+		((n += 1))
 		if [[ -n $expect ]]; then
 			[[ $word == '=' ]] && continue # bash cuts --option=value in three
 			expect=
@@ -129,8 +155,8 @@ _conjoin_run() {
 		--*) [[ " ${!values//[[:space:]]/ } " == *" $word "* ]] && expect=$word ;;
 		-[uwenc]) expect=$word ;;
 		-?*) ;;
-		*) # TARGET: the rest is the command, perhaps after --
-			_conjoin_command "${COMP_WORDS[COMP_CWORD]#[=:]}"
+		*) # TARGET
+			_conjoin_operands "$verb" "${@:n}"
 			return
 			;;
 		esac
@@ -202,21 +228,22 @@ _conjoin_joined() {
 }
 
 _conjoin() {
-	local cur=${COMP_WORDS[COMP_CWORD]} joined
+	local cur=${COMP_WORDS[COMP_CWORD]} joined verb=${COMP_WORDS[1]}
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_conjoin_words 'exec debug ps inspect diff pids wait kill --help --version' "$cur"
-	elif [[ ${COMP_WORDS[1]} == exec || ${COMP_WORDS[1]} == debug ]]; then
+		_conjoin_words 'exec debug ps inspect diff pids listen connect forward wait kill
+			--help --version' "$cur"
+	elif [[ $verb == @(exec|debug|listen|connect|forward) ]]; then
 		_conjoin_joined "${COMP_WORDS[@]:2:COMP_CWORD-1}"
-		_conjoin_run "${COMP_WORDS[1]}" "${joined[-1]}" "${joined[@]:0:${#joined[@]}-1}"
+		_conjoin_run "$verb" "${joined[-1]}" "${joined[@]:0:${#joined[@]}-1}"
 	else
 		_conjoin_joined "${COMP_WORDS[@]:2:COMP_CWORD-1}"
 		[[ $cur == = ]] && joined+=('') # --option=
 		set -- '' '' "${joined[@]}"
 		shift $(($# - 3))
 		[[ $2 == = ]] && set -- '' "$1" "$3"
-		_conjoin_other "${COMP_WORDS[1]}" "$3" "$2"
+		_conjoin_other "$verb" "$3" "$2"
 	fi
 }
 

@@ -2,20 +2,21 @@
 #
 # fish completion for conjoin. tools/check-options compares the options with those of the program.
 
-# Options of exec and debug that take a value in a word of its own: their values are no TARGET.
+# Options of commands with one TARGET that take a value in a word of its own: their values are no TARGET.
 set -g __conjoin_values namespaces cgroup memory cpus pids-limit root workdir user cap-add cap-drop \
     no-new-privs seccomp bundle label skip env env-file rlimit oom-score-adj nice scheduler ioprio \
     affinity umask personality timer-slack core-filter detach-keys log pid-file preserve-fds status-fd exit-as \
-    timeout grace signal record view bring bring-dir namespace container engine-socket engine-timeout
+    timeout grace signal record view bring bring-dir namespace container engine-socket engine-timeout resolve \
+    max-connections max-per-source mode connect-timeout idle-timeout port-file
 
-# Prints TARGET and all that follows it, of what is typed of `conjoin exec` or `conjoin debug`.
+# Prints TARGET and all that follows it, of what is typed of a command whose options stop there.
 function __conjoin_operands
     set --local words (commandline -opc)
-    test (count $words) -ge 2; and contains -- "$words[2]" exec debug; or return
+    test (count $words) -ge 2; and contains -- "$words[2]" exec debug listen connect forward; or return
     set --local state options
     for word in $words[3..-1]
         if test $state = operands
-            echo $word
+            printf '%s\n' $word
         else if test $state = value
             set state options
         else if string match -qr '^--' -- $word
@@ -24,29 +25,41 @@ function __conjoin_operands
             set state value
         else if not string match -qr '^-' -- $word
             set state operands
-            echo $word
+            printf '%s\n' $word
         end
     end
 end
 
-# What fish knows of the command, with the programs and files of this side.
+# What fish knows of the command that is typed, with the programs and files of this side.
 function __conjoin_command
     set --local operands (__conjoin_operands)
-    complete -C (string join ' ' -- (string escape -- $operands[2..-1]) (commandline -ct))
+    set --local first 2
+    __conjoin_command_is_listen; and set first (math (contains -i -- -- $operands) + 1)
+    complete -C (string join ' ' -- (string escape -- $operands[$first..-1]) (commandline -ct))
 end
 
 function __conjoin_before_target
     __fish_seen_subcommand_from exec debug; and test (count (__conjoin_operands)) -eq 0
 end
 
-# Options that one of the two has alone.
+# Options that not all have.
 function __conjoin_before_target_of
     set --local words (commandline -opc)
-    __conjoin_before_target; and test "$words[2]" = $argv[1]
+    test (count $words) -ge 2; and contains -- "$words[2]" $argv; and test (count (__conjoin_operands)) -eq 0
 end
 
+function __conjoin_command_is_listen
+    set --local words (commandline -opc)
+    test "$words[2]" = listen
+end
+
+# Where a command of this side is typed: of listen only behind --.
 function __conjoin_after_target
-    test (count (__conjoin_operands)) -gt 0
+    if __conjoin_command_is_listen
+        contains -- -- (__conjoin_operands)
+    else
+        __fish_seen_subcommand_from exec debug; and test (count (__conjoin_operands)) -gt 0
+    end
 end
 
 function __conjoin_targets
@@ -58,12 +71,12 @@ end
 # Commands with a TARGET, or several, before it; and those whose TARGET may be a pod.
 function __conjoin_takes_engines
     set --local words (commandline -opc)
-    __conjoin_before_target; or contains -- "$words[2]" ps inspect diff pids
+    __conjoin_before_target_of exec debug listen connect forward; or contains -- "$words[2]" ps inspect diff pids
 end
 
 function __conjoin_takes_pods
     set --local words (commandline -opc)
-    __conjoin_before_target; or contains -- "$words[2]" inspect pids
+    __conjoin_before_target_of exec debug listen connect forward; or contains -- "$words[2]" inspect pids
 end
 
 complete -c conjoin -f
@@ -75,6 +88,9 @@ complete -c conjoin -n __fish_use_subcommand -a diff -d 'tell where processes di
 complete -c conjoin -n __fish_use_subcommand -a pids -d 'translate between PIDs outside and inside'
 complete -c conjoin -n __fish_use_subcommand -a wait -d 'wait for detached commands'
 complete -c conjoin -n __fish_use_subcommand -a kill -d 'send a signal to detached commands'
+complete -c conjoin -n __fish_use_subcommand -a listen -d 'run a server here with sockets that listen where a container is'
+complete -c conjoin -n __fish_use_subcommand -a connect -d 'stdin and stdout over a connection made from where a container is'
+complete -c conjoin -n __fish_use_subcommand -a forward -d 'ports here that lead to where a container is, or there that lead here'
 complete -c conjoin -n __fish_use_subcommand -s h -l help -d 'help'
 complete -c conjoin -n __fish_use_subcommand -s V -l version -d 'the version'
 
@@ -147,6 +163,23 @@ complete -c conjoin -n __conjoin_takes_pods -x -s n -l namespace -d 'namespace o
 complete -c conjoin -n __conjoin_takes_pods -x -s c -l container -d 'container of the pod'
 complete -c conjoin -n __conjoin_takes_engines -r -F -l engine-socket -a 'docker= podman= cri= containerd=' -d 'ask the engine there, and nowhere else'
 complete -c conjoin -n __conjoin_takes_engines -x -l engine-timeout -d 'after that, what is on disk has to do'
+
+# Sockets.
+complete -c conjoin -n '__conjoin_before_target_of listen connect forward' -a '(__conjoin_targets)'
+complete -c conjoin -n '__conjoin_before_target_of listen' -l inetd -d 'run the command once a connection'
+complete -c conjoin -n '__conjoin_before_target_of listen' -x -l max-per-source -d 'with --inetd: so many at a time from one address'
+complete -c conjoin -n '__conjoin_before_target_of listen' -x -l grace -d 'SIGKILL so long after the command was told to end'
+complete -c conjoin -n '__conjoin_before_target_of listen forward' -x -l max-connections -d 'so many at a time'
+complete -c conjoin -n '__conjoin_before_target_of listen forward' -l follow -d 'when the target has ended wait for it'
+complete -c conjoin -n '__conjoin_before_target_of listen forward' -x -l mode -a '600 660 666' -d 'permissions of the file of a UNIX socket'
+complete -c conjoin -n '__conjoin_before_target_of connect forward' -x -l resolve -a 'target here' -d 'whose files tell what a name means'
+complete -c conjoin -n '__conjoin_before_target_of connect' -x -l timeout -d 'the connection has to be there by then'
+complete -c conjoin -n '__conjoin_before_target_of forward' -l reverse -d 'listen there, connect here'
+complete -c conjoin -n '__conjoin_before_target_of forward' -x -l connect-timeout -d 'the other end has to be there by then'
+complete -c conjoin -n '__conjoin_before_target_of forward' -x -l idle-timeout -d 'end a connection without a byte for so long'
+complete -c conjoin -n '__conjoin_before_target_of listen forward' -r -F -l port-file -d 'where the ports are written'
+complete -c conjoin -n '__conjoin_before_target_of listen connect forward' -s v -l verbose -d 'log what is done'
+complete -c conjoin -n '__conjoin_before_target_of listen connect forward' -s h -l help -d 'help'
 
 # The other commands.
 complete -c conjoin -n '__fish_seen_subcommand_from inspect diff pids wait kill' -a '(__conjoin_targets)'

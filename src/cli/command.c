@@ -82,7 +82,7 @@ static void close_preserved(const struct command *command)
 static int announce(struct cli *cli, struct command *command, struct detach *detach,
 		    const struct cj_child *child, struct cj_error *err)
 {
-	int r = pid_file_write(&detach->pid, cj_child_pid(child), err);
+	int r = detach_write_pid(detach, child, err);
 
 	if (r < 0)
 		return r;
@@ -192,7 +192,7 @@ static int run(struct cli *cli, struct command *command, struct detach *detach,
 	record_end(cli, &command->record);
 	cj_child_free(child);
 	cj_notify_free(take_ptr(command->notify));
-	pid_file_remove(&detach->pid);
+	told_file_remove(&detach->pid);
 	return r;
 }
 

@@ -49,13 +49,13 @@ int detach_open(struct detach *detach, struct cj_error *err)
 		if (detach->log < 0)
 			return detach->log;
 	}
-	return pid_file_open(request->pid_file, &detach->pid, err);
+	return told_file_open("PID file", request->pid_file, &detach->pid, err);
 }
 
 void detach_done(struct detach *detach)
 {
 	close_fd(&detach->log);
-	pid_file_done(&detach->pid);
+	told_file_done(&detach->pid);
 }
 
 static bool is_told_to_end(int signals)
@@ -85,17 +85,25 @@ int detach_tell(const struct cj_child *child, const char *before, int signals, s
 	return 0;
 }
 
+int detach_write_pid(struct detach *detach, const struct cj_child *child, struct cj_error *err)
+{
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%d\n", cj_child_pid(child));
+	return told_file_write(&detach->pid, text, err);
+}
+
 /* Whoever called us doesn't know of it otherwise: then it mustn't run. */
 static int announce(struct detach *detach, const struct cj_child *child, int signals,
 		    struct cj_error *err)
 {
-	int r = pid_file_write(&detach->pid, cj_child_pid(child), err);
+	int r = detach_write_pid(detach, child, err);
 
 	if (r < 0)
 		return r;
 	r = detach_tell(child, "", signals, err);
 	if (r < 0)
-		pid_file_remove(&detach->pid);
+		told_file_remove(&detach->pid);
 	return r;
 }
 

@@ -16,8 +16,8 @@
 
 #include <signal.h>
 
+#include "base/told_file.h"
 #include "cli/cli.h"
-#include "cli/pid_file.h"
 
 struct detach_request {
 	const char *log;	   /* NULL: /dev/null */
@@ -31,18 +31,21 @@ struct detach_request {
 struct detach {
 	const struct detach_request *request;
 	int log;
-	struct pid_file pid;
+	struct told_file pid;
 };
 
 #define DETACH_INIT(the_request)                                                                   \
 	{                                                                                          \
-		.request = (the_request), .log = -1, .pid = PID_FILE_INIT                          \
+		.request = (the_request), .log = -1, .pid = TOLD_FILE_INIT                         \
 	}
 
 /* Opens the files: before anything else, so that nothing has run when they can't be. */
 int detach_open(struct detach *detach, struct cj_error *err);
 
 void detach_done(struct detach *detach);
+
+/* --pid-file: which process the command is, in a file that goes with it, unless it outlives us. */
+int detach_write_pid(struct detach *detach, const struct cj_child *child, struct cj_error *err);
 
 /*
  * Writes the line that says who the command is, "HANDLE PID", behind `before`. At once, and not left to a buffer that would be

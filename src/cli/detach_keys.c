@@ -64,11 +64,11 @@ static int relay_to_log(const struct detach *detach, struct cj_session_options *
 static _Noreturn void stay(struct detach *detach, struct cj_child *child,
 			   struct cj_session_options *session, int ready)
 {
-	struct pid_file pid = detach->pid;
+	struct told_file pid = detach->pid;
 	struct cj_exit end;
 
 	(void)setsid();
-	detach->pid = (struct pid_file)PID_FILE_INIT;
+	detach->pid = (struct told_file)TOLD_FILE_INIT;
 	session->event = NULL;
 	session->n_detach_keys = 0;
 	session->log = NULL;
@@ -81,7 +81,7 @@ static _Noreturn void stay(struct detach *detach, struct cj_child *child,
 	detach_let_go(detach);
 	(void)cj_session_run(child, session, &end, NULL); /* nobody listens to how it ended */
 	cj_child_free(child);				  /* removes the cgroups */
-	pid_file_remove(&pid);
+	told_file_remove(&pid);
 	_exit(0); /* what the other one has in buffers is the other's */
 }
 

@@ -22,6 +22,12 @@ static const struct verb verbs[] = {
 	{"inspect", "tell all that a process is", cmd_inspect, EXIT_TROUBLE, EXIT_USAGE},
 	{"diff", "tell where two processes differ", cmd_diff, EXIT_USAGE, EXIT_USAGE},
 	{"pids", "translate between PIDs outside and inside", cmd_pids, EXIT_TROUBLE, EXIT_USAGE},
+	{"listen", "run a server here with sockets that listen where a container is", cmd_listen,
+	 EXIT_TROUBLE, EXIT_USAGE},
+	{"connect", "stdin and stdout over a connection made from where a container is",
+	 cmd_connect, EXIT_TROUBLE, EXIT_USAGE},
+	{"forward", "ports here that lead to where a container is, or there that lead here",
+	 cmd_forward, EXIT_TROUBLE, EXIT_USAGE},
 	{"wait", "wait for detached commands", cmd_wait, EXIT_TROUBLE, EXIT_USAGE},
 	{"kill", "send a signal to detached commands", cmd_kill, EXIT_TROUBLE, EXIT_USAGE},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/pid_file.h"
+#include "base/told_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 
 enum { NAMES_TRIED = 100 };
 
-int pid_file_open(const char *path, struct pid_file *ret, struct cj_error *err)
+int told_file_open(const char *what, const char *path, struct told_file *ret, struct cj_error *err)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL;
 	const char *name = slash ? slash + 1 : path;
@@ -26,18 +26,22 @@ int pid_file_open(const char *path, struct pid_file *ret, struct cj_error *err)
 	if (!path)
 		return 0;
 	if (!name[0])
-		return cj_fail(err, EISDIR, "write PID file \"%s\"", path);
+		return cj_fail(err, EISDIR, "write %s \"%s\"", what, path);
 	dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
 	if (!dir)
-		return cj_fail(err, ENOMEM, "write PID file %s", path);
+		return cj_fail(err, ENOMEM, "write %s %s", what, path);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	/* What is there is replaced: a device or a link isn't meant for that. */
 	if (fd >= 0 && fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
 		return cj_fail(err, S_ISDIR(st.st_mode) ? EISDIR : EINVAL,
-			       "write PID file %s, which is no regular file", path);
+			       "write %s %s, which is no regular file", what, path);
 	if (fd < 0 || faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
-		return cj_fail(err, errno, "write PID file %s", path);
-	*ret = (struct pid_file){.path = path, .name = name, .dir = take_fd(&fd), .fd = -EBADF};
+		return cj_fail(err, errno, "write %s %s", what, path);
+	*ret = (struct told_file){.what = what,
+				  .path = path,
+				  .name = name,
+				  .dir = take_fd(&fd),
+				  .fd = -EBADF};
 	return 0;
 }
 
@@ -47,7 +51,7 @@ static int make_beside(int dir, char *ret, size_t size)
 	for (int i = 0; i < NAMES_TRIED; i++) {
 		int fd;
 
-		(void)snprintf(ret, size, ".conjoin-pid.%d.%d", getpid(), i);
+		(void)snprintf(ret, size, ".conjoin.%d.%d", getpid(), i);
 		fd = openat(dir, ret, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 		if (fd >= 0 || errno != EEXIST)
 			return fd < 0 ? -errno : fd;
@@ -55,27 +59,27 @@ static int make_beside(int dir, char *ret, size_t size)
 	return -EEXIST;
 }
 
-int pid_file_write(struct pid_file *file, pid_t pid, struct cj_error *err)
+int told_file_write(struct told_file *file, const char *text, struct cj_error *err)
 {
-	char beside[NAME_MAX + 1], text[16];
+	char beside[NAME_MAX + 1];
 	int r;
 
 	if (!file->path)
 		return 0;
 	file->fd = make_beside(file->dir, beside, sizeof(beside));
 	if (file->fd < 0)
-		return cj_fail(err, -file->fd, "write PID file %s", file->path);
-	r = io_write_all(file->fd, text, (size_t)snprintf(text, sizeof(text), "%d\n", pid));
+		return cj_fail(err, -file->fd, "write %s %s", file->what, file->path);
+	r = io_write_all(file->fd, text, strlen(text));
 	if (r == 0 && renameat(file->dir, beside, file->dir, file->name) < 0)
 		r = -errno;
 	if (r == 0)
 		return 0;
 	(void)unlinkat(file->dir, beside, 0);
 	close_fd(&file->fd);
-	return cj_fail(err, -r, "write PID file %s", file->path);
+	return cj_fail(err, -r, "write %s %s", file->what, file->path);
 }
 
-void pid_file_remove(struct pid_file *file)
+void told_file_remove(struct told_file *file)
 {
 	struct stat ours, there;
 
@@ -86,7 +90,7 @@ void pid_file_remove(struct pid_file *file)
 	close_fd(&file->fd);
 }
 
-void pid_file_done(struct pid_file *file)
+void told_file_done(struct told_file *file)
 {
 	close_fd(&file->dir);
 	close_fd(&file->fd);
