@@ -14,9 +14,9 @@ packages_of() {
 	test) echo clang clang-format g++ libcmocka-dev valgrind libc6-dbg \
 		python3-pytest python3-pexpect python3-grpcio busybox-static runc crun graphviz libcap2-bin \
 		procps iproute2 strace tcpdump bpftrace gdb lsof linux-perf asciinema \
-		vim-tiny less tmux screen sudo ;;
+		vim-tiny less tmux screen sudo nginx-light systemd ;;
 	bench) echo busybox-static runc crun strace docker.io containerd iptables podman conmon \
-		catatonit containernetworking-plugins python3-grpcio python3-pytest ;;
+		catatonit containernetworking-plugins python3-grpcio python3-pytest socat iproute2 ;;
 	kernels) echo busybox-static cpio qemu-system-x86 xz-utils ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	engines) echo busybox-static docker.io containerd iptables podman crun runc netavark \

@@ -55,7 +55,7 @@ int cj_forward_add(struct cj_forward *forward, int listening, const struct cj_ta
 /* From now on nothing is accepted there; connections that are there go on. The listening socket, and the target, may be let go of. */
 void cj_forward_pause(struct cj_forward *forward, int way);
 
-/* Accepts again, from `listening`, and leads to `target`. */
+/* Accepts again, from `listening`, and leads to `target`. After a failure it's paused. */
 int cj_forward_resume(struct cj_forward *forward, int way, int listening,
 		      const struct cj_target *target, struct cj_error *err);
 

@@ -20,7 +20,8 @@ struct cli {
 	const char *target; /* as the user wrote it; NULL before it's known */
 	char **argv;	    /* the program's own, for starting again */
 	bool verbose;
-	bool no_stdout; /* it was closed: what is printed is lost */
+	bool ignores_pipe; /* SIGPIPE, as we got it */
+	bool no_stdout;	   /* it was closed: what is printed is lost */
 };
 
 struct verb {

@@ -76,6 +76,8 @@ int cmd_connect(struct cli *cli, int argc, char **argv)
 	if (first < 0)
 		return first == -2 ? cli_finish(cli, 0) : cli->usage;
 	cli->verbose = arguments.verbose;
+	if (cli->no_stdout)
+		return cli_finish(cli, 0); /* what comes back would be lost */
 	if (argc - first != 2)
 		return cli_usage(cli, argc - first < 2 ? "TARGET and ADDRESS are needed"
 						       : "more than TARGET and ADDRESS");

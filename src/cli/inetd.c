@@ -76,6 +76,7 @@ static void start(struct cli *cli, struct inetd *inetd, int fd, const struct soc
 		.leads = true,
 		.environment = environment,
 		.mask = inetd->mask,
+		.ignores_pipe = inetd->ignores_pipe,
 		.source = source,
 	};
 
@@ -117,7 +118,8 @@ static bool is_transient(int error)
 
 void inetd_accept(struct cli *cli, struct inetd *inetd, int listening, struct workers *workers)
 {
-	while (workers->n < inetd->max && inetd_timeout(inetd) <= 0) {
+	/* One at a time: between two of them signals are looked at, however many come. */
+	if (workers->n < inetd->max && inetd_timeout(inetd) <= 0) {
 		struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
 		socklen_t length = sizeof(name);
 		struct cj_error err = CJ_ERROR_INIT;

@@ -13,6 +13,7 @@
 struct inetd {
 	char *const *argv;
 	const sigset_t *mask;
+	bool ignores_pipe;
 	size_t max, max_per_source;
 	int64_t pause; /* of clock_ms(): nothing is accepted before, since something had run out; 0: none */
 };

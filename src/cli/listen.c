@@ -144,6 +144,7 @@ static int start_server(struct listening *l, struct cj_error *err)
 		.environment = environment,
 		.n_environment = 1,
 		.mask = &l->mask,
+		.ignores_pipe = l->cli->ignores_pipe,
 		.leads = !isatty(0), /* else it couldn't read it, and ctrl-C is for both */
 	};
 
@@ -173,6 +174,7 @@ static int begin(struct listening *l, struct cj_error *err)
 		r = start_server(l, err);
 	if (r == 0)
 		l->state = SERVING;
+	l->workers.ends_groups = false;
 	l->deadline = 0;
 	return r;
 }
@@ -183,8 +185,10 @@ static void stop(struct listening *l, enum state state, int signal)
 {
 	if (l->state == STOPPING && state != STOPPING)
 		return;
+	if (l->state != state) /* who insists doesn't give it more time */
+		l->deadline = clock_ms() + l->grace;
 	l->state = state;
-	l->deadline = clock_ms() + l->grace;
+	l->workers.ends_groups = true;
 	workers_signal(&l->workers, signal);
 	workers_signal(&l->workers, SIGCONT); /* what is stopped hears nothing */
 }
@@ -249,10 +253,13 @@ static void take_signals(struct listening *l)
 
 		if (number == SIGCHLD || number == SIGPIPE)
 			continue;
-		/* A terminal tells its whole foreground group, the server included. */
-		bool told = info.ssi_code == SI_KERNEL && !l->arguments->inetd;
+		/* A terminal tells its whole foreground group, the server included; of its end only the session's leader. */
+		bool told = info.ssi_code == SI_KERNEL && number != SIGHUP &&
+			    !l->arguments->inetd && isatty(0);
 
-		if (number == SIGTERM || number == SIGINT || number == SIGQUIT)
+		if (number == SIGHUP && l->arguments->inetd)
+			stop(l, STOPPING, SIGTERM);
+		else if (number == SIGTERM || number == SIGINT || number == SIGQUIT)
 			stop(l, STOPPING, told ? 0 : number);
 		else if (!told)
 			workers_signal(&l->workers, number);
@@ -369,6 +376,7 @@ static int take_options(struct listening *l)
 
 	l->inetd = (struct inetd){.argv = l->argv,
 				  .mask = &l->mask,
+				  .ignores_pipe = cli->ignores_pipe,
 				  .max = CONNECTIONS,
 				  .max_per_source = SIZE_MAX};
 	if (!arguments->inetd && (arguments->max_connections || arguments->max_per_source))

@@ -87,7 +87,7 @@ int main(int argc, char **argv)
 	(void)prctl(PR_SET_NAME, "conjoin"); /* a sealed program's is the number of an fd */
 	/* Inherited from who started us, and in our way: we wait for children, and look at errors. */
 	(void)signal(SIGCHLD, SIG_DFL);
-	(void)signal(SIGPIPE, SIG_IGN);
+	cli.ignores_pipe = signal(SIGPIPE, SIG_IGN) == SIG_IGN;
 	(void)setvbuf(stderr, NULL, _IOLBF, 0); /* whole lines: others write to it as well */
 	if (getauxval(AT_SECURE)) {
 		(void)fputs("conjoin: it must not be installed setuid, or with capabilities\n",

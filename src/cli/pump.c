@@ -29,6 +29,7 @@ struct pump {
 	int connection;
 	bool terminal; /* on stdin */
 	bool deaf;     /* the other side takes no more */
+	int lost;      /* errno: what we had for it is lost */
 };
 
 static bool at_end(const struct direction *d)
@@ -73,10 +74,12 @@ static void write_some(struct pump *pump, struct direction *d, struct cj_error *
 	}
 	d->length = 0;
 	end_input(pump, d);
-	if (d == &pump->in && (n == -EPIPE || n == -ECONNRESET))
+	if (d == &pump->in && (n == -EPIPE || n == -ECONNRESET)) {
 		pump->deaf = true; /* it has ended: what it has sent is still read */
-	else
+		pump->lost = n == -ECONNRESET ? ECONNRESET : 0;
+	} else {
 		(void)cj_fail(err, (int)-n, "write to %s", d->to_name);
+	}
 }
 
 static void close_ended(struct pump *pump)
@@ -86,6 +89,9 @@ static void close_ended(struct pump *pump)
 			       SHUT_WR); /* ENOTCONN: it's gone, and reading tells */
 		pump->in.to = -EBADF;
 	}
+	/* It may be the same socket as stdin, which stays open: the end is that of the other side's bytes. */
+	if (at_end(&pump->out) && pump->out.to >= 0 && pump->out.to_how == NOWAIT_SOCKET)
+		(void)shutdown(pump->out.to, SHUT_WR);
 	if (at_end(&pump->out))
 		close_fd(&pump->out.to);
 }
@@ -161,5 +167,7 @@ int pump_run(int connection, struct cj_error *err)
 	do
 		r = wait_and_move(pump, err);
 	while (r == 0);
+	if (r > 0 && pump->lost)
+		return cj_fail(err, pump->lost, "write to %s", pump->in.to_name);
 	return r < 0 ? r : 0;
 }

@@ -47,8 +47,8 @@ static int place_files(const struct worker_start *start, int *failure)
 static int set_environment(const struct worker_start *start)
 {
 	/* Of whoever started us: they aren't about this one. */
-	static const char *const ours[] = {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
-					   "REMOTE_ADDR", "REMOTE_PORT"};
+	static const char *const ours[] = {"LISTEN_PID",     "LISTEN_FDS",  "LISTEN_FDNAMES",
+					   "LISTEN_PIDFDID", "REMOTE_ADDR", "REMOTE_PORT"};
 	char text[32];
 	int r = 0;
 
@@ -82,7 +82,7 @@ static _Noreturn void run(const struct worker_start *start, pid_t parent, int fa
 		r = place_files(start, &failure);
 	if (r == 0)
 		r = set_environment(start);
-	(void)signal(SIGPIPE, SIG_DFL);
+	(void)signal(SIGPIPE, start->ignores_pipe ? SIG_IGN : SIG_DFL);
 	(void)sigprocmask(SIG_SETMASK, start->mask, NULL);
 	if (r == 0) {
 		(void)execvp(start->argv[0], start->argv);
@@ -138,8 +138,15 @@ int workers_start(struct workers *workers, const struct worker_start *start, str
 bool workers_reap(struct workers *workers, struct worker *ret, int *ret_status)
 {
 	for (size_t i = 0; i < workers->n; i++) {
+		siginfo_t info = {.si_pid = 0};
 		int status;
 
+		/* As long as it isn't reaped its group's number is nobody else's. */
+		if (workers->ends_groups && workers->list[i].leads &&
+		    waitid(P_PID, (id_t)workers->list[i].pid, &info, WEXITED | WNOHANG | WNOWAIT) ==
+			    0 &&
+		    info.si_pid)
+			(void)kill(-workers->list[i].pid, SIGKILL);
 		if (waitpid(workers->list[i].pid, &status, WNOHANG) != workers->list[i].pid)
 			continue;
 		*ret = workers->list[i];

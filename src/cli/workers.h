@@ -24,6 +24,7 @@ struct worker {
 struct workers {
 	struct worker *list;
 	size_t n, room;
+	bool ends_groups; /* what is left of a group when its leader has ended is killed */
 };
 
 #define WORKERS_INIT {.list = NULL}
@@ -38,6 +39,7 @@ struct worker_start {
 		environment; /* NAME=VALUE, `n_environment` of them: set; of what we got, what is about sockets isn't passed on */
 	size_t n_environment;
 	const sigset_t *mask; /* of signals, for it */
+	bool ignores_pipe;    /* SIGPIPE, as the caller does */
 	const char *source;   /* NULL: none */
 };
 
