@@ -43,10 +43,12 @@ test:
 
 bench: build
 	@$(DEPS) bench
-	@$(NINJA) tests/bench/floor tests/bench/drive tests/bench/pty-relay
+	@$(NINJA) tests/bench/floor tests/bench/drive tests/bench/pty-relay tests/bench/flow \
+		tests/bench/copy-loop tests/bench/forward-drive
 	@tests/bench/run $(BUILD) --rounds $(ROUNDS) --json $(BUILD)/bench.json
 	@tests/bench/lookup.py $(BUILD) --rounds $(ROUNDS) --json $(BUILD)/bench-lookup.json
 	@tests/bench/pty.py $(BUILD) --json $(BUILD)/bench-pty.json
+	@tests/bench/forward.py $(BUILD) --json $(BUILD)/bench-forward.json
 
 check:
 	@$(DEPS) build test check
