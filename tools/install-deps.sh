@@ -9,7 +9,7 @@ packages_of() {
 	case $1 in
 	build) echo gcc libc6-dev meson ninja-build pkg-config scdoc \
 		libcap-dev libseccomp-dev libjansson-dev libnghttp2-dev libprotobuf-c-dev \
-		protobuf-c-compiler libc-ares-dev ;;
+		protobuf-c-compiler libc-ares-dev libhttp-parser-dev ;;
 	demo) echo busybox-static ;;
 	test) echo clang clang-format g++ libcmocka-dev valgrind libc6-dbg \
 		python3-pytest python3-pexpect python3-grpcio busybox-static runc crun graphviz libcap2-bin \
