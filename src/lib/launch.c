@@ -231,6 +231,12 @@ static int silent_end(struct starting *s, struct cj_error *err)
 	/* Of the stage's program before it had its orders, and so a way to report. */
 	if (s->child <= 0 && status > 0 && s->way == LAUNCH_PROGRAM)
 		return cj_fail(err, status, "start the stage process");
+	/*
+	 * Linux 6.14 and later kill at birth who is born in another cgroup than its parent's, if the two have been killed (cgroup.kill) a
+	 * different number of times: kernel/cgroup/cgroup.c, cgroup_post_fork()
+	 */
+	s->stillborn = signal == SIGKILL && s->child <= 0 && s->reports == 0 && s->in_unified &&
+		       !s->orders.attach_unified;
 	if (signal == 0)
 		return cj_fail(err, EPROTO,
 			       "start the command: the %s process doesn't say what became "
@@ -366,13 +372,21 @@ static void give_child(struct starting *s, struct cj_child *child)
 	s->child = 0;
 }
 
-static int launch(struct cj_plan *plan, const struct cj_launch_options *options,
-		  enum launch_way way, struct cj_child **ret, struct cj_error *err)
+/* How a launch is tried. */
+struct attempt {
+	enum launch_way way;
+	bool outside;	/* see starting.h */
+	bool stillborn; /* set by one that failed */
+};
+
+static int try_once(struct cj_plan *plan, const struct cj_launch_options *options,
+		    struct attempt *attempt, struct cj_child **ret, struct cj_error *err)
 {
-	_cleanup_(starting_done) struct starting s = STARTING_INIT(plan, options, way);
+	_cleanup_(starting_done) struct starting s = STARTING_INIT(plan, options, attempt->way);
 	struct cj_child *child;
 	int r;
 
+	s.outside = attempt->outside;
 	r = starting_prepare(&s, err);
 	if (r < 0)
 		return target_explain(plan->target, r, err);
@@ -382,6 +396,7 @@ static int launch(struct cj_plan *plan, const struct cj_launch_options *options,
 	r = starting_spawn(&s, err);
 	if (r == 0)
 		r = see_it_run(&s, err);
+	attempt->stillborn = s.stillborn;
 	if (r < 0) {
 		free(child);
 		return s.failure.status ? r : target_explain(plan->target, r, err);
@@ -390,6 +405,23 @@ static int launch(struct cj_plan *plan, const struct cj_launch_options *options,
 	give_child(&s, child);
 	*ret = child;
 	return 0;
+}
+
+static int launch(struct cj_plan *plan, const struct cj_launch_options *options,
+		  enum launch_way way, struct cj_child **ret, struct cj_error *err)
+{
+	struct attempt attempt = {.way = way};
+	struct cj_error first = CJ_ERROR_INIT;
+	int r = try_once(plan, options, &attempt, ret, &first);
+
+	if (r < 0 && attempt.stillborn) {
+		attempt.outside = true;
+		first = (struct cj_error)CJ_ERROR_INIT;
+		r = try_once(plan, options, &attempt, ret, &first);
+	}
+	if (r < 0 && err && err->code == 0)
+		*err = first;
+	return r;
 }
 
 /* As a program, else, where that's safe, as a copy. */

@@ -75,8 +75,11 @@ static pid_t spawn_outside(struct starting *s)
 static pid_t spawn_stage(struct starting *s)
 {
 	int i = unified_index(s);
-	pid_t pid = spawn(s, i < 0 ? -1 : s->cgroups[i]);
+	pid_t pid;
 
+	if (s->outside && i >= 0)
+		return spawn_outside(s);
+	pid = spawn(s, i < 0 ? -1 : s->cgroups[i]);
 	if (pid < 0 && i >= 0 && s->plan->rejoin &&
 	    (pid == -EBUSY || pid == -ENOENT || pid == -ENODEV) && reopen_unified(s, i) == 0)
 		pid = spawn(s, s->cgroups[i]);
@@ -89,6 +92,7 @@ int starting_spawn(struct starting *s, struct cj_error *err)
 {
 	int i = unified_index(s);
 
+	s->in_unified = i >= 0;
 	s->stage = spawn_stage(s);
 	if (s->stage == 0)
 		stage_main(&s->orders);

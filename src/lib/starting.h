@@ -21,6 +21,9 @@ struct starting {
 	struct cj_plan *plan;
 	const struct cj_launch_options *options;
 	enum launch_way way;
+	bool outside;	 /* the stage isn't born in its v2 cgroup, but goes there */
+	bool in_unified; /* it has one */
+	bool stillborn;	 /* it was, and was killed before it could do anything */
 	struct orders orders;
 	int report_r, life_w, life_r, report_w;
 	int dups[3];  /* copies made for stdio */
