@@ -4,7 +4,7 @@
 # The checks of one guest. A check is a function; its name is the promise. It returns 0, 77
 # (skipped) or anything else; what it printed last is the reason. What conjoin did is asked of
 # /proc. Not here: those about cgroups (checks-cgroup.sh), trees (checks-tree.sh), seeing (checks-see.sh), debug (checks-debug.sh),
-# and making the machine (guest.sh).
+# sockets (checks-sockets.sh), and making the machine (guest.sh).
 #
 # A check runs in a subshell. Containers that it starts end with it.
 #
@@ -453,6 +453,8 @@ nothing_is_left_behind() {
 . /checks-debug.sh
 # shellcheck source=tests/kernels/checks-tree.sh
 . /checks-tree.sh
+# shellcheck source=tests/kernels/checks-sockets.sh
+. /checks-sockets.sh
 
 mounts_before=$(wc -l </proc/mounts)
 start
@@ -482,7 +484,8 @@ for name in the_container_differs_from_us_in_all_kinds_of_namespaces \
 	apparmor_confines_the_command_as_it_does_the_target \
 	apparmor_confines_in_a_user_namespace_too \
 	$CGROUP_CHECKS \
-	$TREE_CHECKS; do
+	$TREE_CHECKS \
+	$SOCKET_CHECKS; do
 	check "$name"
 done
 stop_all

@@ -13,7 +13,7 @@ import packages
 HERE = os.path.dirname(os.path.abspath(__file__))
 MKROOTFS = os.path.join(HERE, "../lib/mkrootfs.sh")
 SCRIPTS = ("init", "guest.sh", "checks.sh", "checks-cgroup.sh", "checks-see.sh", "checks-debug.sh",
-           "checks-tree.sh")
+           "checks-tree.sh", "checks-sockets.sh")
 PT_INTERP = 3
 
 
