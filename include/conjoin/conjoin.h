@@ -36,4 +36,5 @@
 #include <conjoin/seal.h>
 #include <conjoin/session.h>
 #include <conjoin/socket.h>
+#include <conjoin/spawn.h>
 #include <conjoin/target.h>

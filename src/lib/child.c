@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "base/cleanup.h"
+#include "lib/spawner.h"
 #include "lib/tree.h"
 #include "sys/cgroup.h"
 #include "sys/pidref.h"
@@ -187,6 +188,26 @@ void child_kill_tree(struct cj_child *child)
 	tree_kill(&tree);
 }
 
+void cj_child_kill(struct cj_child *child)
+{
+	child_read_start(child);
+	own_cgroups_kill_once(&child->own);
+	child_signal_session(child, SIGKILL);
+	if (!child->ended)
+		(void)sys_pidfd_send_signal(child->pidfd, SIGKILL);
+}
+
+int cj_child_settle(struct cj_child *child)
+{
+	if (!child->ended)
+		return 0;
+	if (child->slot)
+		return spawner_settle(child);
+	if (own_cgroups_any(&child->own))
+		return own_cgroups_settle(&child->own);
+	return child_tree_lives(child) <= 0;
+}
+
 int cj_child_guard_terminal(struct cj_child *child, const struct termios *before)
 {
 	struct watch_board *board = child->board;
@@ -232,10 +253,12 @@ void cj_child_free(struct cj_child *child)
 	if (!child)
 		return;
 	if (!child->ended && !child->given_up) {
-		if (own_cgroups_any(&child->own))
+		if (own_cgroups_any(&child->own) || child->spawner)
 			child_kill_tree(child);
 		process_end(&child->pidfd);
 	}
+	if (child->spawner)
+		spawner_take_back(child);
 	forget(child);
 }
 

@@ -27,6 +27,11 @@ struct cj_child {
 	struct cj_exit end;
 	struct rusage usage; /* when it has ended */
 	struct own_cgroups own;
+
+	/* Of cj_spawn(). */
+	struct cj_spawner *spawner;   /* NULL: not so */
+	struct spawn_slot *slot;      /* what `own` lists, the spawner's; NULL */
+	struct session_leader *place; /* in its watchdog's roll; NULL */
 };
 
 /*

@@ -57,11 +57,23 @@ bool own_cgroups_any(const struct own_cgroups *own);
  */
 void own_cgroups_kill(struct own_cgroups *own);
 
+/* One round of that, which waits for nothing: who is forking in it may get away until the next. */
+void own_cgroups_kill_once(struct own_cgroups *own);
+
 /* Does anybody live in them? 1, 0; -errno: it can't be told. A zombie doesn't. */
 int own_cgroups_populated(const struct own_cgroups *own);
 
 /* Removes them like own_cgroups_done(), and frees nothing: a watchdog may call it. */
 void own_cgroups_remove(struct own_cgroups *own);
+
+/*
+ * Removes those in which nobody lives, without waiting; true: none is left. One that can't be removed for another reason counts as
+ * gone.
+ */
+bool own_cgroups_settle(struct own_cgroups *own);
+
+/* Who lives there goes as in own_cgroups_done(), once; they stay. */
+void own_cgroups_vacate(struct own_cgroups *own);
 
 /* Removes one with what was made below it, if nobody lives there: EBUSY. ETIMEDOUT: not by `end` of clock_ms(). */
 int own_cgroup_remove(int base, const char *name, int64_t end);

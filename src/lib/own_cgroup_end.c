@@ -19,7 +19,7 @@
 #include "sys/proc.h"
 #include "sys/syscalls.h"
 
-enum { REMOVE_MS = 500, KILL_MS = 1000, FREEZE_MS = 100, MOVE_MS = 200 };
+enum { REMOVE_MS = 500, KILL_MS = 1000, FREEZE_MS = 100, MOVE_MS = 200, SETTLE_MS = 20 };
 
 /* One of theirs: our own, or one that was made below it. */
 static bool is_name_at(const char *at, size_t length)
@@ -144,17 +144,18 @@ static bool is_frozen(const struct own_cgroup *own)
  * Frozen they can't fork. In v1 one that sits in an uninterruptible call won't freeze, and doesn't fork
  * either. freezer(7), cgroup-v1/freezer-subsystem; cgroup.freeze has been there since 5.2
  */
-static void freeze(const struct own_cgroup *own)
+static bool freeze(const struct own_cgroup *own)
 {
 	if (!own->tree) /* whose limits are ours to set: nobody is born there any more */
 		(void)write_file(own, "pids.max", "0");
-	if (!own->freezes) {
-		(void)write_file(own, "cgroup.freeze", "1");
-		return;
-	}
-	if (!write_file(own, "freezer.state", "FROZEN"))
-		return;
-	for (int i = 0; i < FREEZE_MS && !is_frozen(own); i++)
+	return write_file(own, own->freezes ? "freezer.state" : "cgroup.freeze",
+			  own->freezes ? "FROZEN" : "1");
+}
+
+/* In v2 nobody forks any more by then. */
+static void await_frozen(const struct own_cgroup *own)
+{
+	for (int i = 0; i < FREEZE_MS && own->freezes && !is_frozen(own); i++)
 		(void)poll(NULL, 0, 1);
 }
 
@@ -176,7 +177,8 @@ static void kill_each(struct own_cgroup *own)
 	for (int i = 0; clock_ms() < end; i++) {
 		int n;
 
-		freeze(own);
+		if (freeze(own))
+			await_frozen(own);
 		n = kill_all_listed(own);
 		(void)cgroup_visit_below(own->base, own->name, thaw, own);
 		if (n == 0)
@@ -185,8 +187,16 @@ static void kill_each(struct own_cgroup *own)
 	}
 }
 
+/* Who isn't frozen yet may fork: that one is for the next call. */
+static void kill_once(struct own_cgroup *own)
+{
+	(void)freeze(own);
+	(void)kill_all_listed(own);
+	(void)cgroup_visit_below(own->base, own->name, thaw, own);
+}
+
 /* Those first in which nobody forks meanwhile: mostly they leave nobody to the others. */
-void own_cgroups_kill(struct own_cgroups *own)
+static void kill_by(struct own_cgroups *own, void (*kill_listed)(struct own_cgroup *own))
 {
 	own->killed = true;
 	for (int freezes = 1; freezes >= 0; freezes--)
@@ -195,8 +205,18 @@ void own_cgroups_kill(struct own_cgroups *own)
 
 			if (one->name && one->freezes == (freezes == 1) &&
 			    !write_file(one, "cgroup.kill", "1"))
-				kill_each(one);
+				kill_listed(one);
 		}
+}
+
+void own_cgroups_kill(struct own_cgroups *own)
+{
+	kill_by(own, kill_each);
+}
+
+void own_cgroups_kill_once(struct own_cgroups *own)
+{
+	kill_by(own, kill_once);
 }
 
 /* v1 has a list, in which who ended and wasn't waited for is missing. */
@@ -275,6 +295,15 @@ static void move_survivors(const struct own_cgroup *own)
 	} while (moving.count > 0 && clock_ms() < end);
 }
 
+/* Who lives there goes, one way or the other. */
+static void clear_out(struct own_cgroups *all, const struct own_cgroup *own)
+{
+	if (all->killed) /* came after the rest was killed */
+		own_cgroups_kill(all);
+	else
+		move_survivors(own);
+}
+
 /*
  * A process that was waited for can still count for a moment (its css is released later), so EBUSY
  * isn't yet the answer that somebody lives in there.
@@ -291,10 +320,8 @@ static void remove_one(struct own_cgroups *all, const struct own_cgroup *own)
 			return; /* survivors stay, and it with them */
 		if (clock_ms() > end)
 			break;
-		if (lives && all->killed) /* came after the rest was killed */
-			own_cgroups_kill(all);
-		else if (lives)
-			move_survivors(own);
+		if (lives)
+			clear_out(all, own);
 		moved |= lives;
 		(void)poll(NULL, 0, 1);
 	}
@@ -308,6 +335,42 @@ void own_cgroups_remove(struct own_cgroups *own)
 	for (size_t i = 0; i < own->n; i++)
 		if (own->list[i].base >= 0)
 			remove_one(own, &own->list[i]);
+}
+
+/* Its time is short: a command may have made more of them below than can be removed in one call. */
+static bool is_gone(const struct own_cgroup *own)
+{
+	int r = own_cgroup_remove(own->base, own->name, clock_ms() + SETTLE_MS);
+
+	return r != -EBUSY && r != -ETIMEDOUT;
+}
+
+bool own_cgroups_settle(struct own_cgroups *own)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < own->n; i++) {
+		struct own_cgroup *one = &own->list[i];
+
+		if (!one->name)
+			continue;
+		if (!is_gone(one)) {
+			all = false;
+			continue;
+		}
+		if (one->base_path)
+			(void)rmdir(one->base_path); /* others have theirs in it */
+		free(one->name);
+		one->name = NULL;
+	}
+	return all;
+}
+
+void own_cgroups_vacate(struct own_cgroups *own)
+{
+	for (size_t i = 0; i < own->n; i++)
+		if (own->list[i].name && is_populated(own->list[i].base, own->list[i].name) > 0)
+			clear_out(own, &own->list[i]);
 }
 
 void own_cgroups_reopen(struct own_cgroups *own)

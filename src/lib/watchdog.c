@@ -29,24 +29,29 @@ static void close_others(const struct watch *watch)
 	sys_close_all_but_these(fds, n);
 }
 
-/*
- * The command. Its supervisor may have been killed before it could tell: then it's whoever has the number that the kernel has
- * told, and began after us; all other numbers come before that one is given again.
- */
-static struct session_leader find_leader(const struct watch *watch)
+/* Whoever has this number, if it began after us; all other numbers come before that one is given again. */
+static struct session_leader leader_after_us(const pid_t *told)
 {
-	pid_t command = __atomic_load_n(&watch->board->command, __ATOMIC_ACQUIRE);
-	struct session_leader leader = {command, watch->board->start};
+	struct session_leader leader = {__atomic_load_n(told, __ATOMIC_ACQUIRE), 0};
 	uint64_t ours;
 
-	if (command > 0 || !watch->child)
-		return leader;
-	leader.pid = __atomic_load_n(watch->child, __ATOMIC_ACQUIRE);
 	if (leader.pid > 0 &&
 	    (proc_start_time_of(getpid(), &ours) < 0 ||
 	     proc_start_time_of(leader.pid, &leader.start) < 0 || leader.start < ours))
 		leader.pid = 0;
 	return leader;
+}
+
+/* The command. Its supervisor may have been killed before it could tell: then the kernel has. */
+static struct session_leader find_leader(const struct watch *watch)
+{
+	struct session_leader leader = {0, 0};
+
+	if (watch->board) {
+		leader.pid = __atomic_load_n(&watch->board->command, __ATOMIC_ACQUIRE);
+		leader.start = watch->board->start;
+	}
+	return leader.pid > 0 || !watch->child ? leader : leader_after_us(watch->child);
 }
 
 /* Opened, then looked at: it's the one. Before it leads a session it isn't found by that. */
@@ -58,6 +63,51 @@ static int open_leader(const struct session_leader *leader)
 	if (pidfd >= 0 && (proc_start_time_of(leader->pid, &start) < 0 || start != leader->start))
 		close_fd(&pidfd);
 	return pidfd;
+}
+
+static void kill_session(const struct session_leader *leader)
+{
+	struct own_cgroups none = OWN_CGROUPS_INIT;
+	struct tree tree = {.own = &none, .leader = *leader};
+
+	tree.pidfd = open_leader(leader);
+	if (tree.pidfd >= 0 || leader->pid > 0)
+		tree_kill(&tree);
+	close_fd(&tree.pidfd);
+}
+
+/*
+ * As above. If it has ended and was waited for, by whoever inherited it, its number is its session's still, and nobody else's
+ * as long as somebody is in that.
+ */
+static struct session_leader leader_of_starting(const pid_t *told)
+{
+	struct session_leader leader = leader_after_us(told);
+	pid_t pid = __atomic_load_n(told, __ATOMIC_ACQUIRE);
+	uint64_t start;
+
+	if (leader.pid == 0 && pid > 0 && proc_start_time_of(pid, &start) == -ESRCH &&
+	    proc_start_time_of(getpid(), &leader.start) == 0)
+		leader.pid = pid;
+	return leader;
+}
+
+/* First all that have numbers, so that nobody gets away while the sessions of others are looked for. */
+static void kill_roll(const struct watch_roll *roll)
+{
+	const struct session_leader starting = leader_of_starting(&roll->starting.pid);
+
+	for (size_t i = 0; i < ROLL_PLACES; i++) {
+		_cleanup_fd_ int pidfd = open_leader(&roll->places[i]);
+
+		if (pidfd >= 0)
+			(void)sys_pidfd_send_signal(pidfd, SIGKILL);
+	}
+	if (starting.pid > 0)
+		kill_session(&starting);
+	for (size_t i = 0; i < ROLL_PLACES; i++)
+		if (roll->places[i].pid > 0)
+			kill_session(&roll->places[i]);
 }
 
 static void put_in_order(struct watch *watch)
@@ -73,6 +123,10 @@ static void put_in_order(struct watch *watch)
 		tree.pidfd = open_leader(&tree.leader);
 	own_cgroups_reopen(&watch->own);
 	tree_kill(&tree);
+	if (watch->roll) {
+		kill_roll(watch->roll);
+		own_cgroups_kill(&watch->own); /* who came in meanwhile */
+	}
 	own_cgroups_remove(&watch->own);
 }
 

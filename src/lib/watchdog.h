@@ -11,6 +11,8 @@
 #include <termios.h>
 
 #include "lib/own_cgroup.h"
+#include "sys/session.h"
+#include "sys/spawn_command.h"
 
 struct cj_child;
 
@@ -25,13 +27,22 @@ struct watch_board {
 	struct termios before;
 };
 
+/* The commands of a spawner, as a watchdog of all of them must know them: in memory of both. */
+enum { ROLL_PLACES = 4096 };
+
+struct watch_roll {
+	struct spawn_report starting; /* one that is being made, and may not be in its cgroup yet */
+	struct session_leader places[ROLL_PLACES]; /* those that no cgroup holds; PID 0: nobody */
+};
+
 /* What there is to put in order. */
 struct watch {
 	int life,
 		life_w; /* of the pipe that ends with the supervisor, and with whom it has forked and who holds it */
-	int supervisor; /* its pidfd; set by watchdog_spawn() */
-	int pidfd;	/* of the command; -EBADF: by `board` */
-	const struct watch_board *board;
+	int supervisor;			 /* its pidfd; set by watchdog_spawn() */
+	int pidfd;			 /* of the command; -EBADF: by `board` */
+	const struct watch_board *board; /* NULL: of none */
+	const struct watch_roll *roll;	 /* NULL: not of a spawner */
 	const pid_t *
 		child; /* written by the kernel before the command's process runs, in memory of both; NULL */
 	struct own_cgroups own; /* the supervisor's list, which it keeps */
