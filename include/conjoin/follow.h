@@ -32,7 +32,7 @@ struct cj_target *cj_follow_target(const struct cj_follow *follow);
 
 enum cj_follow_event {
 	CJ_FOLLOW_NOTHING,
-	CJ_FOLLOW_GONE, /* it has ended; from now on it's looked for, each second at least */
+	CJ_FOLLOW_GONE, /* it has ended; from now on it's looked for, each second, unless an engine hangs */
 	CJ_FOLLOW_BACK, /* it's there again: another process, perhaps in the same net namespace */
 };
 

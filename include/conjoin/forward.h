@@ -6,6 +6,9 @@
  *
  *	cj_listen()  →  cj_forward_new()  →  cj_forward_add()  →  poll(2) cj_forward_fd()  →  cj_forward_step()  …
  *
+ * A forward is for one thread, which has to live as long. What a step waits for is bounded and rare: names and sockets of the target's place take
+ * a process, which may take its time.
+ *
  * Not here: where addresses lie (socket.h), when a target is there again (follow.h).
  */
 #pragma once
@@ -66,6 +69,9 @@ int cj_forward_timeout(const struct cj_forward *forward);
 
 /* Does what can be done now without waiting. A connection's failure is its own, and logged. */
 void cj_forward_step(struct cj_forward *forward);
+
+/* How many ways have stopped by a failure that was logged: their listening socket was shut down by somebody else, say. */
+size_t cj_forward_lost(const struct cj_forward *forward);
 
 /* How many connections there are, those that are being made included. */
 size_t cj_forward_connections(const struct cj_forward *forward);

@@ -4,7 +4,7 @@
  * whoever uses it later: one that was made there listens there and connects from there. network_namespaces(7)
  * Not here: what goes over them (forward.h).
  *
- * Each call has a short-lived process made that joins the target's net namespace and passes the socket
+ * Where the target's net namespace isn't the caller's own a short-lived process joins it and passes the socket
  * back; no thread of the caller changes namespaces. `target` may be NULL in all of them: then it's the caller's own place.
  * All sockets are close-on-exec. May be called from any thread.
  *

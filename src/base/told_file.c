@@ -62,21 +62,24 @@ static int make_beside(int dir, char *ret, size_t size)
 int told_file_write(struct told_file *file, const char *text, struct cj_error *err)
 {
 	char beside[NAME_MAX + 1];
+	_cleanup_fd_ int fd = -EBADF;
 	int r;
 
 	if (!file->path)
 		return 0;
-	file->fd = make_beside(file->dir, beside, sizeof(beside));
-	if (file->fd < 0)
-		return cj_fail(err, -file->fd, "write %s %s", file->what, file->path);
-	r = io_write_all(file->fd, text, strlen(text));
+	fd = make_beside(file->dir, beside, sizeof(beside));
+	if (fd < 0)
+		return cj_fail(err, -fd, "write %s %s", file->what, file->path);
+	r = io_write_all(fd, text, strlen(text));
 	if (r == 0 && renameat(file->dir, beside, file->dir, file->name) < 0)
 		r = -errno;
-	if (r == 0)
-		return 0;
-	(void)unlinkat(file->dir, beside, 0);
-	close_fd(&file->fd);
-	return cj_fail(err, -r, "write %s %s", file->what, file->path);
+	if (r < 0) {
+		(void)unlinkat(file->dir, beside, 0);
+		return cj_fail(err, -r, "write %s %s", file->what, file->path);
+	}
+	close_fd(&file->fd); /* of what it has replaced */
+	file->fd = take_fd(&fd);
+	return 0;
 }
 
 void told_file_remove(struct told_file *file)

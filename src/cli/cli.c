@@ -10,9 +10,10 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
+#include "base/io.h"
 #include "base/nowait.h"
 
-enum { PATIENCE_MS = 200, LAST_PATIENCE_MS = 2000 };
+enum { PATIENCE_MS = 200, LAST_PATIENCE_MS = 2000, TOLD_A_SECOND = 5 };
 
 static void print_where(FILE *out, const struct cli *cli)
 {
@@ -34,6 +35,7 @@ static void print_where(FILE *out, const struct cli *cli)
 __attribute__((format(printf, 3, 4))) static void say(const struct cli *cli, int patience,
 						      const char *format, ...)
 {
+	static bool stuck;
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
@@ -46,8 +48,11 @@ __attribute__((format(printf, 3, 4))) static void say(const struct cli *cli, int
 	va_start(args, format);
 	(void)vfprintf(out, format, args);
 	va_end(args);
-	if (fclose(out) == 0)
-		(void)nowait_write_all(2, text, size, patience, -1, &code);
+	if (fclose(out) != 0)
+		return;
+	/* Waiting for one line is enough: who doesn't read that doesn't read the next one either. */
+	stuck = nowait_write_all(2, text, size, stuck && patience < LAST_PATIENCE_MS ? 0 : patience,
+				 -1, &code) < size;
 }
 
 /* strerror's words, but for those that mean something else here. NULL: the text is enough. */
@@ -104,6 +109,26 @@ void cli_log(void *data, enum cj_log_level level, const char *text)
 
 	(void)text_escape(safe, sizeof(safe), text);
 	say(cli, PATIENCE_MS, "%s%s\n", level == CJ_LOG_WARNING ? "warning: " : "", safe);
+}
+
+void cli_log_sparingly(struct cli *cli, struct sparing *sparing, enum cj_log_level level,
+		       const char *text)
+{
+	int64_t now = clock_ms() / 1000;
+	char more[64];
+
+	if (now != sparing->second) {
+		if (sparing->left_out) {
+			(void)snprintf(more, sizeof(more), "%u more like the last weren't told",
+				       sparing->left_out);
+			cli_log(cli, level, more);
+		}
+		*sparing = (struct sparing){.second = now};
+	}
+	if (sparing->told++ < TOLD_A_SECOND)
+		cli_log(cli, level, text);
+	else
+		sparing->left_out++;
 }
 
 int cli_finish(const struct cli *cli, int status)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <conjoin/conjoin.h>
 
@@ -52,6 +53,15 @@ int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((for
 
 /* A cj_log_function; `data` is the struct cli. */
 void cli_log(void *data, enum cj_log_level level, const char *text);
+
+/* Of what others can bring about as often as they like: so many a second are told, and later how many weren't. */
+struct sparing {
+	int64_t second;
+	unsigned int told, left_out;
+};
+
+void cli_log_sparingly(struct cli *cli, struct sparing *sparing, enum cj_log_level level,
+		       const char *text);
 
 /* Flushes stdout: what couldn't be written (a full disk, a closed pipe) isn't success. */
 int cli_finish(const struct cli *cli, int status);

@@ -60,12 +60,20 @@ static const char usage[] =
 
 /* --- the command line --- */
 
+/* What connections say is up to who connects; --verbose wants all of it. */
+struct forward_log {
+	struct cli *cli;
+	struct sparing warnings;
+};
+
 static void log_event(void *data, enum cj_log_level level, const char *text)
 {
-	const struct cli *cli = data;
+	struct forward_log *log = data;
 
-	if (level == CJ_LOG_WARNING || cli->verbose)
-		cli_log(data, level, text);
+	if (log->cli->verbose)
+		cli_log(log->cli, level, text);
+	else if (level == CJ_LOG_WARNING)
+		cli_log_sparingly(log->cli, &log->warnings, level, text);
 }
 
 static int take_options(struct cli *cli, const struct arguments *arguments,
@@ -87,7 +95,6 @@ static int take_options(struct cli *cli, const struct arguments *arguments,
 		status = value_resolve(cli, arguments->resolve, &request->options.resolve);
 	request->options.max_connections = (unsigned int)connections;
 	request->options.log = log_event;
-	request->options.log_data = cli;
 	return status;
 }
 
@@ -133,6 +140,7 @@ int cmd_forward(struct cli *cli, int argc, char **argv)
 	struct forwarding_request request = {.listen = CJ_LISTEN_OPTIONS_INIT,
 					     .options = CJ_FORWARD_OPTIONS_INIT};
 	struct cj_engine_options engines;
+	struct forward_log log = {.cli = cli};
 	int first = options_parse(cli, rows, ELEMENTS(rows), usage, argc, argv, &arguments);
 	int status;
 
@@ -142,6 +150,7 @@ int cmd_forward(struct cli *cli, int argc, char **argv)
 	raise_limit();
 	if (first == argc)
 		return cli_usage(cli, "TARGET is missing");
+	request.options.log_data = &log;
 	request.target = argv[first];
 	request.engines = &engines;
 	request.reverse = arguments.reverse;

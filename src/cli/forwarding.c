@@ -15,8 +15,9 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/told_file.h"
+#include "cli/listeners.h"
 
-enum { RETRY_MS = 200 };
+enum { RETRY_MS = 200, REMOVE_MS = 2000 };
 
 struct forwarding {
 	struct cli *cli;
@@ -113,9 +114,11 @@ static void pause_all(struct forwarding *f)
 
 static void close_all(struct forwarding *f)
 {
+	int64_t end = clock_ms() + REMOVE_MS;
+
 	for (size_t i = 0; i < f->request->n; i++) {
 		for (int k = 0; k < f->request->ways[i].n; k++)
-			cj_listener_done(listens_at(f), &f->request->ways[i].listeners[k]);
+			listener_close(listens_at(f), &f->request->ways[i].listeners[k], end);
 		f->request->ways[i].n = 0;
 	}
 }
@@ -150,6 +153,51 @@ static int write_ports(struct forwarding *f, struct cj_error *err)
 	if (fclose(out) != 0)
 		return cj_fail(err, ENOMEM, "write the ports");
 	return told_file_write(&f->ports, text, err);
+}
+
+/* Is the target where we listen? A container on the host's network is. */
+static bool is_here(const struct forwarding *f)
+{
+	struct cj_target *self = NULL;
+	uint64_t ours = 0, theirs = 1;
+
+	if (cj_target_open("self", &self, NULL) == 0)
+		(void)cj_target_namespace(self, "net", &ours);
+	(void)cj_target_namespace(target_of(f), "net", &theirs);
+	cj_target_free(self);
+	return ours == theirs;
+}
+
+static bool is_loopback(const char *address)
+{
+	static const char *const hosts[] = {"", "127.0.0.1:", "[::1]:", "localhost:"};
+	const char *port = strrchr(address, ':');
+
+	for (size_t i = 0; port && i < ELEMENTS(hosts); i++)
+		if (strlen(hosts[i]) == (size_t)(port + 1 - plain(address)) &&
+		    strncmp(plain(address), hosts[i], strlen(hosts[i])) == 0)
+			return true;
+	return strncmp(address, "tcp", 3) == 0 && !strchr(plain(address), ':');
+}
+
+/* One that leads to where we listen ourselves: each connection would make another one. */
+static int check_loops(const struct forwarding *f, struct cj_error *err)
+{
+	const struct forwarding_request *request = f->request;
+
+	if (!is_here(f))
+		return 0;
+	for (size_t i = 0; i < request->n; i++)
+		for (size_t k = 0; k < request->n; k++) {
+			const char *to = request->ways[i].way.connect;
+			const char *from = request->ways[k].listeners[0].address;
+
+			if (is_loopback(to) && strncmp(from, "tcp:", 4) == 0 &&
+			    strcmp(strrchr(to, ':'), strrchr(from, ':')) == 0)
+				return cj_fail(err, ELOOP, "forward %s to where it's listened on",
+					       plain(from));
+		}
+	return 0;
 }
 
 /* --- the target's end and return --- */
@@ -214,7 +262,7 @@ static bool look_at_target(struct forwarding *f, int *ret_status)
 	case CJ_FOLLOW_GONE:
 		cli_log(f->cli, CJ_LOG_STEP, "the target has ended; it's waited for");
 		pause_all(f);
-		f->waiting = false;
+		f->retry = INT64_MAX; /* what isn't listened on stays so until it's back */
 		break;
 	case CJ_FOLLOW_BACK:
 		cli_log(f->cli, CJ_LOG_STEP, "the target is back");
@@ -237,14 +285,16 @@ static int timeout_of(const struct forwarding *f)
 {
 	int64_t left = f->retry - clock_ms();
 	int timeout = cj_forward_timeout(f->forward);
+	bool is_soon = f->waiting && f->retry != INT64_MAX;
 
 	if (f->follow)
 		timeout = sooner(timeout, cj_follow_timeout(f->follow));
-	return f->waiting ? sooner(timeout, left < 0 ? 0 : (int)left) : timeout;
+	return is_soon ? sooner(timeout, left < 0 ? 0 : (int)left) : timeout;
 }
 
 static int forward_all(struct forwarding *f)
 {
+	struct cj_error err = CJ_ERROR_INIT;
 	int status = 0;
 
 	for (;;) {
@@ -263,17 +313,24 @@ static int forward_all(struct forwarding *f)
 		    !look_at_target(f, &status))
 			return status;
 		cj_forward_step(f->forward);
+		if (cj_forward_lost(f->forward) > 0) {
+			(void)cj_fail(&err, ESHUTDOWN, "a socket that listened doesn't any more");
+			return cli_error(f->cli, &err);
+		}
 	}
 }
 
 static int open_signals(struct forwarding *f, struct cj_error *err)
 {
+	static const int ending[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+	struct sigaction before;
 	sigset_t set;
 
 	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
+	for (size_t i = 0; i < ELEMENTS(ending); i++)
+		/* Ignored, as by nohup(1), it stays so: a blocked one would be heard all the same. */
+		if (sigaction(ending[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			(void)sigaddset(&set, ending[i]);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	f->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return f->signals < 0 ? cj_fail(err, errno, "make a signalfd") : 0;
@@ -296,6 +353,8 @@ static int run(struct forwarding *f)
 		r = cj_forward_new(&request->options, &f->forward, &err);
 	if (r == 0)
 		r = listen_all(f, &err);
+	if (r == 0)
+		r = check_loops(f, &err);
 	if (r == 0)
 		r = write_ports(f, &err);
 	for (size_t i = 0; i < request->n && r == 0; i++)

@@ -64,7 +64,7 @@ static void describe(int fd, const struct sockaddr_storage *name, char source[WO
 static void start(struct cli *cli, struct inetd *inetd, int fd, const struct sockaddr_storage *name,
 		  struct workers *workers)
 {
-	char source[WORKER_SOURCE], address[WORKER_SOURCE + 16], port[32];
+	char source[WORKER_SOURCE], address[WORKER_SOURCE + 64], port[32];
 	const char *const environment[] = {address, port};
 	struct cj_error err = CJ_ERROR_INIT;
 	unsigned int number;
@@ -82,7 +82,9 @@ static void start(struct cli *cli, struct inetd *inetd, int fd, const struct soc
 
 	describe(fd, name, source, &number);
 	if (workers_of(workers, source) >= inetd->max_per_source) {
-		cli_log(cli, CJ_LOG_WARNING, "a connection is refused: too many from its source");
+		(void)snprintf(address, sizeof(address), "too many connections from %s: refused",
+			       source);
+		cli_log_sparingly(cli, &inetd->refusals, CJ_LOG_WARNING, address);
 		return;
 	}
 	/* As systemd has it for Accept=yes; of a UNIX socket's peer only the kernel knows. systemd.socket(5) */
@@ -131,6 +133,7 @@ void inetd_accept(struct cli *cli, struct inetd *inetd, int listening, struct wo
 		} else if (errno == EAGAIN) {
 			return;
 		} else if (!is_transient(errno)) {
+			inetd->lost = errno == EINVAL; /* it doesn't listen any more */
 			(void)cj_fail(&err, errno, "accept a connection");
 			(void)cli_error(cli, &err);
 			inetd->pause = clock_ms() + PAUSE_MS;

@@ -15,6 +15,8 @@ struct inetd {
 	const sigset_t *mask;
 	bool ignores_pipe;
 	size_t max, max_per_source;
+	struct sparing refusals;
+	bool lost; /* somebody else has shut a listening socket down */
 	int64_t pause; /* of clock_ms(): nothing is accepted before, since something had run out; 0: none */
 };
 

@@ -189,6 +189,8 @@ static void stop(struct listening *l, enum state state, int signal)
 		l->deadline = clock_ms() + l->grace;
 	l->state = state;
 	l->workers.ends_groups = true;
+	if (state == STOPPING) /* who comes now is told at once */
+		listeners_done(&l->listeners, target_of(l));
 	workers_signal(&l->workers, signal);
 	workers_signal(&l->workers, SIGCONT); /* what is stopped hears nothing */
 }
@@ -273,7 +275,7 @@ static void target_is_back(struct listening *l, struct cj_target *before)
 	uint64_t net = 0;
 
 	if (cj_target_namespace(target_of(l), "net", &net) == 0 && net == l->net &&
-	    !listeners_have_files(&l->listeners)) {
+	    l->listeners.n > 0 && !listeners_have_files(&l->listeners)) {
 		cli_log(l->cli, CJ_LOG_STEP, "the target is back, in the same net namespace");
 		cj_target_free(before);
 		return;
@@ -362,6 +364,10 @@ static void serve(struct listening *l)
 		for (size_t i = 0; i < n && l->state == SERVING; i++)
 			if (fds[2 + i].revents)
 				inetd_accept(l->cli, &l->inetd, fds[2 + i].fd, &l->workers);
+		if (l->inetd.lost && l->state == SERVING) {
+			l->status = l->cli->failure;
+			stop(l, STOPPING, SIGTERM);
+		}
 	}
 }
 

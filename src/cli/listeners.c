@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "cli/address.h"
 
-enum { NAME_MAX_LENGTH = 255 }; /* sd_listen_fds(3) */
+/* NAME_MAX_LENGTH: sd_listen_fds(3). REMOVE_MS: for all files together. */
+enum { NAME_MAX_LENGTH = 255, REMOVE_MS = 2000 };
 
 const char *listener_split(const char *text, size_t *ret_name)
 {
@@ -54,8 +56,10 @@ static int open_one(struct listeners *listeners, const struct cj_target *target,
 	if (!address_complete(rest, address))
 		return cj_fail(err, ENAMETOOLONG, "listen on a longer address");
 	r = cj_listen(target, address, options, &listeners->list[listeners->n], err);
-	for (int i = 0; i < r; i++)
+	for (int i = 0; i < r; i++) {
+		listeners->seconds[listeners->n] = i > 0;
 		listeners->names[listeners->n++] = length ? text : "";
+	}
 	return r < 0 ? r : 0;
 }
 
@@ -65,8 +69,9 @@ int listeners_open(struct listeners *listeners, const struct cj_target *target, 
 	struct listeners made = {
 		.list = calloc(n * CJ_LISTENERS_MAX, sizeof(*made.list)),
 		.names = calloc(n * CJ_LISTENERS_MAX, sizeof(*made.names)),
+		.seconds = calloc(n * CJ_LISTENERS_MAX, sizeof(*made.seconds)),
 	};
-	int r = made.list && made.names ? 0 : cj_fail(err, ENOMEM, "listen");
+	int r = made.list && made.names && made.seconds ? 0 : cj_fail(err, ENOMEM, "listen");
 
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = open_one(&made, target, texts[i], options, err);
@@ -104,15 +109,14 @@ int listeners_write_ports(const struct listeners *listeners, struct told_file *f
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
-	const char *before = "";
 
 	if (!out)
 		return cj_fail(err, ENOMEM, "write the ports");
 	for (size_t i = 0; i < listeners->n; i++) {
-		const char *address = listeners->list[i].address, *port = strrchr(address, ':') + 1;
+		const char *address = listeners->list[i].address;
 
-		if (strncmp(address, "tcp:", 4) == 0 && strcmp(port, before) != 0)
-			(void)fprintf(out, "%s\n", before = port);
+		if (strncmp(address, "tcp:", 4) == 0 && !listeners->seconds[i])
+			(void)fprintf(out, "%s\n", strrchr(address, ':') + 1);
 	}
 	if (fclose(out) != 0)
 		return cj_fail(err, ENOMEM, "write the ports");
@@ -127,11 +131,21 @@ bool listeners_have_files(const struct listeners *listeners)
 	return false;
 }
 
+void listener_close(const struct cj_target *target, struct cj_listener *listener, int64_t end)
+{
+	if (clock_ms() >= end)
+		listener->inode = 0;
+	cj_listener_done(target, listener);
+}
+
 void listeners_done(struct listeners *listeners, const struct cj_target *target)
 {
+	int64_t end = clock_ms() + REMOVE_MS;
+
 	for (size_t i = 0; i < listeners->n; i++)
-		cj_listener_done(target, &listeners->list[i]);
+		listener_close(target, &listeners->list[i], end);
 	free(listeners->list);
 	free(listeners->names);
+	free(listeners->seconds);
 	*listeners = (struct listeners)LISTENERS_INIT;
 }

@@ -16,6 +16,7 @@
 struct listeners {
 	struct cj_listener *list;
 	const char **names; /* of each; what the command line gave, "" for none */
+	bool *seconds;	    /* the other family of a loopback that stands before it */
 	size_t n;
 };
 
@@ -41,6 +42,9 @@ int listeners_write_ports(const struct listeners *listeners, struct told_file *f
 
 /* Does one have a file, which goes with its container's file system? */
 bool listeners_have_files(const struct listeners *listeners);
+
+/* cj_listener_done(); but after `end` of clock_ms() its file stays: a file system that doesn't answer costs that once. */
+void listener_close(const struct cj_target *target, struct cj_listener *listener, int64_t end);
 
 /* Closes them and removes their files. */
 void listeners_done(struct listeners *listeners, const struct cj_target *target);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -27,9 +28,10 @@ struct direction {
 struct pump {
 	struct direction in, out; /* to the connection, from it */
 	int connection;
-	bool terminal; /* on stdin */
-	bool deaf;     /* the other side takes no more */
-	int lost;      /* errno: what we had for it is lost */
+	bool terminal;	 /* on stdin */
+	bool one_socket; /* on stdin and stdout */
+	bool deaf;	 /* the other side takes no more */
+	int lost;	 /* errno: what we had for it is lost */
 };
 
 static bool at_end(const struct direction *d)
@@ -76,7 +78,7 @@ static void write_some(struct pump *pump, struct direction *d, struct cj_error *
 	end_input(pump, d);
 	if (d == &pump->in && (n == -EPIPE || n == -ECONNRESET)) {
 		pump->deaf = true; /* it has ended: what it has sent is still read */
-		pump->lost = n == -ECONNRESET ? ECONNRESET : 0;
+		pump->lost = (int)-n;
 	} else {
 		(void)cj_fail(err, (int)-n, "write to %s", d->to_name);
 	}
@@ -89,8 +91,8 @@ static void close_ended(struct pump *pump)
 			       SHUT_WR); /* ENOTCONN: it's gone, and reading tells */
 		pump->in.to = -EBADF;
 	}
-	/* It may be the same socket as stdin, which stays open: the end is that of the other side's bytes. */
-	if (at_end(&pump->out) && pump->out.to >= 0 && pump->out.to_how == NOWAIT_SOCKET)
+	/* The same socket as stdin stays open: so its end has to be told. Any other may be somebody else's as well. */
+	if (at_end(&pump->out) && pump->out.to >= 0 && pump->one_socket)
 		(void)shutdown(pump->out.to, SHUT_WR);
 	if (at_end(&pump->out))
 		close_fd(&pump->out.to);
@@ -139,6 +141,14 @@ static int wait_and_move(struct pump *pump, struct cj_error *err)
 	return is_over(pump, fds[2].revents) ? 1 : 0;
 }
 
+static bool is_one_socket(int in, int out)
+{
+	struct stat a, b;
+
+	return fstat(in, &a) == 0 && fstat(out, &b) == 0 && S_ISSOCK(a.st_mode) &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 int pump_run(int connection, struct cj_error *err)
 {
 	_cleanup_fd_ int own = connection;
@@ -151,6 +161,7 @@ int pump_run(int connection, struct cj_error *err)
 		return cj_fail(err, errno, "prepare stdin and stdout");
 	pump->connection = own;
 	pump->terminal = isatty(in);
+	pump->one_socket = is_one_socket(in, out);
 	pump->in = (struct direction){.from_how = nowait_prepare(&in, O_RDONLY),
 				      .to = own,
 				      .to_how = NOWAIT_SOCKET,

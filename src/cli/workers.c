@@ -27,10 +27,14 @@ static int place_files(const struct worker_start *start, int *failure)
 {
 	int first = start->inetd ? 0 : FIRST_FD, beyond = FIRST_FD + (int)start->n_fds;
 	_cleanup_free_ int *fds = calloc(start->n_fds + 1, sizeof(*fds));
+	int report;
 
 	if (!fds)
 		return -ENOMEM;
-	*failure = fcntl(*failure, F_DUPFD_CLOEXEC, beyond);
+	report = fcntl(*failure, F_DUPFD_CLOEXEC, beyond);
+	if (report < 0)
+		return -errno; /* told where it was */
+	*failure = report;
 	for (size_t i = 0; i < start->n_fds; i++) {
 		fds[i] = fcntl(start->fds[i], F_DUPFD_CLOEXEC, beyond);
 		if (fds[i] < 0)
@@ -41,7 +45,7 @@ static int place_files(const struct worker_start *start, int *failure)
 			return -errno;
 	if (start->inetd && dup2(fds[0], 1) < 0)
 		return -errno;
-	return *failure < 0 ? -errno : 0;
+	return 0;
 }
 
 static int set_environment(const struct worker_start *start)

@@ -75,12 +75,13 @@ static bool refuses(int place)
 }
 
 /*
- * Removes somebody's that has gone. It may be somebody's that has just come and doesn't listen yet: so it's first taken out of the way, and
- * given back if it does by then. Who sees it gone after that loses (unix_is_at()).
+ * Removes somebody's that has gone. Who has come meanwhile may have put another one there: so it's first taken out of the way, and what was
+ * taken is given back if somebody listens on it. Who sees it gone after that loses (unix_is_at()).
  */
 static bool remove_abandoned(int directory, const char *name)
 {
 	_cleanup_fd_ int place = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_fd_ int taken = -EBADF;
 	char aside[64];
 
 	if (place < 0 || !refuses(place))
@@ -88,11 +89,14 @@ static bool remove_abandoned(int directory, const char *name)
 	(void)format_safe(aside, sizeof(aside), ".conjoin.%d.old", sys_getpid());
 	if (renameat(directory, name, directory, aside) < 0)
 		return false;
-	if (refuses(place))
-		return unlinkat(directory, aside, 0) == 0;
-	if (linkat(directory, aside, directory, name, 0) == 0)
+	taken = openat(directory, aside, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (taken >= 0 && !refuses(taken)) {
+		(void)linkat(directory, aside, directory, name,
+			     0); /* EEXIST: somebody else's by now */
 		(void)unlinkat(directory, aside, 0);
-	return false;
+		return false;
+	}
+	return unlinkat(directory, aside, 0) == 0;
 }
 
 static int bind_here(int socket, const struct sockaddr_un *address)

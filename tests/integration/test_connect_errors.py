@@ -2,6 +2,7 @@
 """conjoin connect: why a connection isn't made or is lost, and what 0, 1 and 2 may be. Not here: bytes
 and ends (test_connect.py), names in all their ways (test_sockets_names.py)."""
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -215,6 +216,16 @@ def test_a_peer_that_resets_while_we_send_is_trouble(connect, box, peer):
         reset(connection)
         done = finished(running)
     assert_failed(done, TROUBLE, "the connection", "Connection reset by peer")
+
+
+def test_what_the_peer_didnt_take_isnt_silently_lost(connect, box, peer):
+    """It ends at once, and what we send then is answered by a reset."""
+    running = connect(box, peer.address, stdin=subprocess.PIPE)
+    peer.accept().close()
+    with contextlib.suppress(BrokenPipeError):
+        running.process.stdin.write(bytes(10_000_000))
+        running.process.stdin.close()
+    assert_failed(finished(running), TROUBLE, "write to the connection")
 
 
 def test_what_came_before_the_reset_isnt_lost(connect, box, peer):

@@ -96,6 +96,23 @@ def test_a_port_that_is_taken_here(conjoin, box):
     assert_failed(done, 1, f"listen on tcp:{port}", "Address already in use")
 
 
+def test_it_doesnt_lead_to_itself(conjoin):
+    """In our own net namespace, as a container on the host's network is."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    for way in f"{port}", f"{port}:127.0.0.1:{port}", f"127.0.0.1:{port}:localhost:{port}":
+        done = conjoin.run("forward", "self", way)
+        assert_failed(done, 1, "to where it's listened on", "Too many levels")
+
+
+def test_what_nohup_has_ignored_doesnt_end_it(forward, box, echo):
+    run = forward(box, f"0:{echo}", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    run.process.send_signal(signal.SIGHUP)
+    with open_to(run.port) as peer:
+        assert exchange(peer, b"hello") == b"hello"
+    assert run.process.poll() is None
+
+
 def test_nothing_is_listened_on_when_the_last_cant_be(conjoin, box):
     path = f"/tmp/conjoin-{os.getpid()}.sock"
     done = conjoin.run("forward", box.pid, f"{path}:80", "/nowhere/x:80")

@@ -4,9 +4,11 @@
 import os
 import signal
 import socket
+import subprocess
 
 import pytest
 
+from lib import proc
 from lib.failure import assert_failed
 from lib.forwarding import Forward, exchange, open_to
 from lib.poll import wait_for
@@ -109,6 +111,38 @@ def test_reverse_listens_there_again_on_the_same_port(named, forward, unshared):
         in_net_of(box, "ip link set lo up")
         wait_for(lambda: listening(box, port) == {"127.0.0.1", "[::1]"})
         assert run.process.poll() is None
+
+
+def test_reverse_isnt_deaf_after_a_second_end_on_the_way(named, forward, unshared, sandbox):
+    """Listening fails where it came back, which ends as well; then it's back in the same net namespace."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        box = named()
+        run = forward("--reverse", f"0:{server.getsockname()[1]}")
+        port = run.port
+        end(box, run)
+        pause = unshared("-n")  # whose loopback is down
+        first = named.point(InNet(pause))
+        assert run.warning().endswith(BACK)
+        assert "Cannot assign requested address" in run.warning()
+        assert run.warning().startswith("hint:")
+        first.process.kill()
+        first.process.wait()
+        assert run.warning().endswith(GONE)
+        in_net_of(pause, "ip link set lo up")
+        second = named.point(InNet(pause))
+        assert run.warning().endswith(BACK)
+        wait_for(lambda: listening(pause, port) == {"127.0.0.1", "[::1]"})
+        second.process.kill()
+        second.process.wait()
+
+
+class InNet:
+    """A process in the net namespace of another."""
+
+    def __init__(self, other):
+        self.process = subprocess.Popen(["nsenter", f"--net=/proc/{other.pid}/ns/net", "sleep", "1000"])
+        self.pid = self.process.pid
+        wait_for(lambda: proc.read(self.pid, "comm") == b"sleep\n")
 
 
 def test_reverse_makes_the_file_again(named, forward):

@@ -383,3 +383,13 @@ def test_usage(conjoin, args, word):
     done = conjoin.run("listen", *args)
     assert_failed(done, USAGE, word)
     assert done.stdout == ""
+
+
+def test_the_ports_are_told_one_for_each_address(conjoin, box, scratch):
+    """Of a loopback, which has two sockets, once."""
+    path = os.path.join(scratch, "ports")
+    script = f"cat {path}"
+    done = conjoin.run("listen", "--port-file", path, box.pid, "127.0.0.1:9000", "127.0.0.2:9000",
+                       "9001", "/run/none.sock", "--", "sh", "-c", script)
+    assert (done.returncode, done.stdout) == (0, "9000\n9000\n9001\n")
+    assert not os.path.exists(path)

@@ -169,6 +169,11 @@ def test_what_has_no_address_is_told(box, there, server, address, error):
     assert done.seconds < 1
 
 
+def test_a_server_with_an_interface_keeps_nobody_from_asking_the_others(box, there, server, port):
+    there.resolv("nameserver fe80::1%eth0\nnameserver 127.0.0.1\n")
+    assert_connected(connect(box, f"tcp:four.example:{port}"))
+
+
 @pytest.mark.parametrize("name", ["silent", "garbage", "stranger"])
 def test_who_says_nothing_of_use_is_given_up_in_time(box, there, server, name):
     done = connect(box, f"tcp:{name}.example:80", *QUICK)

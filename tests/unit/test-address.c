@@ -46,7 +46,7 @@ static const struct good goods[] = {
 	TCP("tcp:0.0.0.0:80", BOTH, AF_UNSPEC, false, "0.0.0.0", 80),
 	TCP("tcp:[fd00::1]:80", BOTH, AF_UNSPEC, false, "fd00::1", 80),
 	TCP("tcp6:[fd00::1]:80", BOTH, AF_INET6, false, "fd00::1", 80),
-	TCP("tcp:[::ffff:10.0.0.1]:80", BOTH, AF_UNSPEC, false, "::ffff:10.0.0.1", 80),
+	TCP("tcp:[::ffff:10.0.0.1]:80", CONNECT, AF_UNSPEC, false, "::ffff:10.0.0.1", 80),
 	{"tcp:[fe80::1%eth0]:80", BOTH, ADDRESS_TCP, AF_UNSPEC, false, "fe80::1", "eth0", 80, ""},
 	{"tcp6:[fe80::1%abcdefghijklmno]:80", BOTH, ADDRESS_TCP, AF_INET6, false, "fe80::1",
 	 "abcdefghijklmno", 80, ""},

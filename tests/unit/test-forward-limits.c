@@ -99,6 +99,16 @@ static unsigned int lowest_free(void)
 	return (unsigned int)fd;
 }
 
+/* How many there are, wherever they lie. */
+static unsigned int open_files(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 4096; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 static struct rlimit usual;
 
 static int restore_files(void **state)
@@ -207,7 +217,7 @@ static void idle_connections_hold_two_descriptors_each(void **state)
 	(void)state;
 	for (int i = 0; i < N; i++)
 		clients[i] = call(&rig->front);
-	before = lowest_free();
+	before = open_files();
 	for (int i = 0; i < N; i++)
 		servers[i] = answer(rig);
 	for (int i = 0; i < N; i++)
@@ -216,7 +226,7 @@ static void idle_connections_hold_two_descriptors_each(void **state)
 	for (int i = 0; i < N; i++)
 		assert_int_equal(recv(servers[i], got, sizeof(got), 0), strlen("something"));
 	/* Two of the forward's, one of ours, and a kept pipe. */
-	assert_in_range(lowest_free(), before + 3 * N - 1, before + 3 * N + 4);
+	assert_in_range(open_files(), before + 3 * N, before + 3 * N + 4);
 	for (int i = 0; i < N; i++) {
 		(void)close(clients[i]);
 		(void)close(servers[i]);

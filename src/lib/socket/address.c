@@ -115,6 +115,9 @@ static int judge_host(const char *text, enum address_use use, struct address *ad
 	if (address_is_numeric(address, &name)) {
 		const struct sockaddr_in6 *six = (const void *)&name;
 
+		if (use == ADDRESS_TO_LISTEN && name.ss_family == AF_INET6 &&
+		    IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+			return cj_fail(err, EINVAL, "address %s: that's an IPv4 address", text);
 		address->any = use == ADDRESS_TO_LISTEN && address->family == AF_UNSPEC &&
 			       name.ss_family == AF_INET6 &&
 			       IN6_IS_ADDR_UNSPECIFIED(&six->sin6_addr);

@@ -23,6 +23,7 @@ struct dial {
 	int refusal;   /* -errno of one that was tried: the one that tells most */
 	int fd;
 	struct maker maker; /* of a UNIX socket */
+	bool under_way;	    /* it counts in the pool */
 };
 
 bool dial_needs_names(const struct address *address)
@@ -33,12 +34,21 @@ bool dial_needs_names(const struct address *address)
 	       !address_is_numeric(address, &name);
 }
 
+/* Without waiting for it. */
+static void leave_maker(struct dial *dial)
+{
+	close_fd(&dial->maker.answer);
+	if (dial->under_way)
+		socket_pool_leave(dial->request.pool, &dial->maker.helper);
+	dial->under_way = false;
+}
+
 void dial_free(struct dial *dial)
 {
 	if (!dial)
 		return;
 	resolver_free(dial->resolver);
-	maker_done(&dial->maker);
+	leave_maker(dial);
 	close_fd(&dial->fd);
 	free(dial);
 }
@@ -62,6 +72,7 @@ static int start_unix(struct dial *dial, struct cj_error *err)
 				     .domain = AF_UNIX,
 				     .type = SOCK_STREAM,
 				     .text = dial->request.text};
+	int r;
 
 	if (address->kind == ADDRESS_ABSTRACT) {
 		order.name.ss_family = AF_UNIX;
@@ -70,6 +81,10 @@ static int start_unix(struct dial *dial, struct cj_error *err)
 	} else {
 		order.path = address->path;
 	}
+	r = socket_pool_enter(dial->request.pool);
+	if (r < 0)
+		return cj_fail(err, -r, "connect to %s, as too many others do", dial->request.text);
+	dial->under_way = true;
 	dial->state = DIAL_MAKER;
 	return maker_start(dial->request.place, &order, &dial->maker, err);
 }
@@ -176,7 +191,9 @@ static int step_maker(struct dial *dial, struct cj_error *err)
 
 	if (!is_ready(dial->maker.answer, POLLIN))
 		return 0;
-	r = maker_finish(&dial->maker, 0, &fd, 1, NULL, err);
+	r = maker_finish(&dial->maker, 0, &fd, 1, NULL,
+			 err); /* it has answered, so its end is at hand */
+	leave_maker(dial);
 	if (r != 1)
 		return r < 0 ? r : failed(dial, -EIO, err);
 	dial->fd = fd;
@@ -259,6 +276,8 @@ int dial_step(struct dial *dial, struct cj_error *err)
 		r = step_maker(dial, err);
 	if (r == 0 && (dial->state == DIAL_NEXT || dial->state == DIAL_CONNECT))
 		r = step_connect(dial, err);
+	if (r == 0 && left_until(dial->request.deadline) == 0 && dial->state == DIAL_NAME)
+		return cj_fail(err, ETIMEDOUT, "look for %s", dial->request.address->host);
 	if (r == 0 && left_until(dial->request.deadline) == 0)
 		return failed(dial, -ETIMEDOUT, err);
 	return dial->state == DIAL_DONE ? 1 : r;

@@ -18,7 +18,9 @@
 #include "base/io.h"
 #include "lib/options.h"
 
-enum { MAX_CONNECTIONS = 4096, CONNECT_MS = 30000, REST_MS = 100, EVENTS = 128 };
+enum { MAX_CONNECTIONS = 4096, CONNECT_MS = 30000, REST_MS = 100, REAP_MS = 1000, EVENTS = 128 };
+
+#define AGES_MS (INT64_MAX / 4)
 
 /* An event's number: source, number, generation. */
 enum { SOURCE_BITS = 2, NUMBER_BITS = 30 };
@@ -44,7 +46,8 @@ void forward_log(struct cj_forward *forward, enum cj_log_level level, const char
 
 bool forward_is_lack(int r)
 {
-	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS;
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS ||
+	       r == -EAGAIN; /* of processes that connect */
 }
 
 void forward_rest(struct cj_forward *forward, int r)
@@ -75,6 +78,11 @@ static int take_options(const struct cj_forward_options *given, struct cj_forwar
 		return cj_fail(err, EINVAL, "more than %u connections", 1U << (NUMBER_BITS - 1));
 	if (options->connect_timeout == 0)
 		options->connect_timeout = CONNECT_MS;
+	/* What nobody waits for to be over: so that no sum overflows. */
+	if (options->connect_timeout > AGES_MS)
+		options->connect_timeout = AGES_MS;
+	if (options->idle_timeout > AGES_MS)
+		options->idle_timeout = AGES_MS;
 	return 0;
 }
 
@@ -140,6 +148,11 @@ int cj_forward_fd(const struct cj_forward *forward)
 	return forward->epoll;
 }
 
+size_t cj_forward_lost(const struct cj_forward *forward)
+{
+	return forward->n_lost;
+}
+
 size_t cj_forward_connections(const struct cj_forward *forward)
 {
 	return forward->n_connections;
@@ -173,6 +186,8 @@ static int64_t next_time(const struct cj_forward *forward)
 		return 0;
 	if (idle && idle->active + forward->options.idle_timeout < time)
 		time = idle->active + forward->options.idle_timeout;
+	if (forward->reap && forward->reap < time)
+		time = forward->reap;
 	/* A rest that is over is 0 */
 	if ((may_accept(forward) || !ring_is_empty(&forward->starved)) && forward->rest < time)
 		time = forward->rest;
@@ -252,6 +267,10 @@ static void begin_connections(struct cj_forward *forward)
 	while (!ring_is_empty(&starved)) {
 		struct connection *connection = RING_OWNER(starved.behind, struct connection, turn);
 
+		if (forward->rest) {
+			ring_move(&forward->starved, &connection->turn);
+			continue;
+		}
 		ring_leave(&connection->turn);
 		connection_call(forward, connection);
 	}
@@ -305,6 +324,17 @@ static void release_sigpipe(struct cj_forward *forward, const sigset_t *mask, bo
 	(void)pthread_sigmask(SIG_SETMASK, mask, NULL);
 }
 
+/* Processes that were given up, and hang in a file system of the target's: they may stay long. */
+static void reap_helpers(struct cj_forward *forward)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < forward->n_ways; i++)
+		if (forward->ways[i]->ground)
+			all &= socket_pool_reap(&forward->ways[i]->ground->pool);
+	forward->reap = all ? 0 : forward->now + REAP_MS;
+}
+
 void cj_forward_step(struct cj_forward *forward)
 {
 	sigset_t mask;
@@ -320,4 +350,5 @@ void cj_forward_step(struct cj_forward *forward)
 		release_sigpipe(forward, &mask, pending);
 	}
 	reset_idle(forward);
+	reap_helpers(forward);
 }

@@ -149,7 +149,8 @@ static int go_on(struct cj_forward *forward, struct connection *connection, stru
 	fd = dial_fd(call->dial);
 	r = fd < 0 ? 0
 		   : watch(forward, connection, EVENT_DIAL, fd,
-			   dial_events(call->dial) == POLLOUT ? EPOLLOUT : EPOLLIN);
+			   (dial_events(call->dial) == POLLOUT ? EPOLLOUT : EPOLLIN) |
+				   EPOLLONESHOT);
 	if (r < 0)
 		return cj_fail(err, -r, "connect to %s", connection->way->text);
 	wakes_set(&forward->wakes, &call->wake, clock_ms() + dial_timeout(call->dial));

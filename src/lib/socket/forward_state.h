@@ -89,13 +89,14 @@ struct cj_forward {
 	struct slot *slots;
 	size_t n_slots, slots_room;
 	unsigned int free_slot; /* n_slots and more: there is none */
-	size_t n_connections;
+	size_t n_connections, n_lost;
 	struct ring calling;
 	struct ring relaying; /* in the order of their last activity */
 	struct ring busy;     /* whose turn is to come */
 	struct ring starved;  /* calls that wait for descriptors */
 	struct wakes wakes;   /* of calls */
 	bool exhausted;	      /* there were no descriptors, or no memory; which was said */
+	int64_t reap;	      /* then helpers are looked after again; 0: there are none */
 	int64_t rest;	      /* until then nothing is accepted; 0: no rest */
 	struct vessels vessels;
 };

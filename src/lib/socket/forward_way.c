@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -19,9 +20,18 @@
  * ACCEPTS: of one way in a turn. BOOK_MS: so old may be what names mean. READ_MS: for reading that, during which nothing else is
  * done, so not again before BOOK_MS have passed.
  */
-enum { ACCEPTS = 32, BOOK_MS = 5000, READ_MS = 1000 };
+enum { ACCEPTS = 32, BOOK_MS = 5000, MUTE_MS = 60000, READ_MS = 1000 };
 
 /* --- where it leads --- */
+
+/* Is it to be read again? From a file system that didn't answer not soon. */
+static bool is_due(const struct cj_forward *forward, const struct book *book)
+{
+	bool mute = book->names.hosts_error == -ETIMEDOUT ||
+		    book->names.resolv_error == -ETIMEDOUT || book->is_old;
+
+	return forward->now >= book->read + (mute ? MUTE_MS : BOOK_MS);
+}
 
 void ground_leave(struct ground *ground)
 {
@@ -65,6 +75,31 @@ void book_leave(struct book *book)
 	free(book);
 }
 
+static bool is_same_root(const struct socket_place *one, const struct socket_place *other)
+{
+	struct stat a, b;
+
+	return fstat(one->root, &a) == 0 && fstat(other->root, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/* Of the other ways there, which have read the same files a moment ago. */
+static struct book *share_book(struct cj_forward *forward, const struct socket_place *place)
+{
+	for (size_t i = 0; i < forward->n_ways; i++) {
+		struct way *way = forward->ways[i];
+
+		if (!way->book || !way->ground || is_due(forward, way->book))
+			continue;
+		if (forward->options.resolve == CJ_RESOLVE_HERE ||
+		    is_same_root(&way->ground->place, place)) {
+			way->book->users++;
+			return way->book;
+		}
+	}
+	return NULL;
+}
+
 static int open_book(struct cj_forward *forward, const struct ground *ground, struct book **ret,
 		     struct cj_error *err)
 {
@@ -77,6 +112,11 @@ static int open_book(struct cj_forward *forward, const struct ground *ground, st
 	book->users = 1;
 	if (forward->options.resolve == CJ_RESOLVE_HERE)
 		place = &forward->here;
+	*ret = share_book(forward, place);
+	if (*ret) {
+		free(book);
+		return 0;
+	}
 	r = names_read(place, clock_ms() + READ_MS, &book->names, err);
 	if (r < 0) {
 		book_leave(book);
@@ -103,7 +143,7 @@ void way_refresh_book(struct cj_forward *forward, struct way *way)
 	struct cj_error err = CJ_ERROR_INIT;
 	struct book *book = NULL;
 
-	if (!way->book || forward->now < way->book->read + BOOK_MS)
+	if (!way->book || !is_due(forward, way->book))
 		return;
 	if (open_book(forward, way->ground, &book, &err) == 0 && is_whole(book, &err)) {
 		book_leave(way->book);
@@ -152,6 +192,7 @@ static void end_turn(struct cj_forward *forward, struct way *way, int code)
 		forward_log(forward, CJ_LOG_WARNING, "accept connections to %s: %s", way->text,
 			    strerror(code));
 		stop_listening(forward, way);
+		forward->n_lost++;
 	}
 }
 

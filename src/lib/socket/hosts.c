@@ -30,23 +30,36 @@ static bool is_named(const char *line, const char *host)
 	return false;
 }
 
+/* Where the line begins that `at` is in. */
+static const char *line_of(const char *text, const char *at)
+{
+	while (at > text && at[-1] != '\n')
+		at--;
+	return at;
+}
+
+/* The file may be long, and this is done for each connection: only lines are looked at in which the name occurs at all. */
 size_t hosts_find(const char *text, const char *host, int family, uint16_t port,
 		  struct sockaddr_storage *ret, size_t max)
 {
 	size_t n = 0;
 
-	for (const char *line = text; line && n < max;) {
+	while (text && host[0] && n < max) {
 		struct address address = {.family = family, .port = port};
-		const char *at = line, *word, *end = strchr(line, '\n');
+		const char *hit = strcasestr(text, host), *at, *word, *end;
 		size_t length;
 
+		if (!hit)
+			break;
+		at = line_of(text, hit);
+		end = strchr(hit, '\n');
 		if (next_word(&at, &word, &length) && length < sizeof(address.host) &&
 		    is_named(at, host)) {
 			memcpy(address.host, word, length);
 			if (address_is_numeric(&address, &ret[n]))
 				n++;
 		}
-		line = end ? end + 1 : NULL;
+		text = end ? end + 1 : NULL;
 	}
 	return n;
 }

@@ -27,19 +27,12 @@ static uint32_t root_of(int proc, const char *file)
 	return id;
 }
 
-static int open_here(struct socket_place *place, struct cj_error *err)
+static void open_here(struct socket_place *place)
 {
-	_cleanup_fd_ int proc = -EBADF;
-	int r = proc_open(0, &proc, err);
-
-	if (r < 0)
-		return r;
 	place->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	place->root_error = place->root < 0 ? errno : 0;
 	place->uid = geteuid();
 	place->gid = getegid();
-	r = namespace_read(proc, NAMESPACE_NET, &place->net);
-	return r < 0 ? cj_fail(err, -r, "read our own net namespace") : 0;
 }
 
 static int open_there(const struct cj_target *target, struct socket_place *place,
@@ -47,13 +40,13 @@ static int open_there(const struct cj_target *target, struct socket_place *place
 {
 	_cleanup_fd_ int own = -EBADF;
 	int proc = target->ref.proc;
-	uint64_t ours = 0;
+	uint64_t theirs = 0, ours = 0;
 	int r = target_check_kind(target, err);
 
 	if (r == 0)
 		r = proc_open(0, &own, err);
 	if (r == 0)
-		r = namespace_read(proc, NAMESPACE_NET, &place->net);
+		r = namespace_read(proc, NAMESPACE_NET, &theirs);
 	if (r == 0)
 		r = namespace_read(own, NAMESPACE_NET, &ours);
 	if (r < 0)
@@ -62,7 +55,7 @@ static int open_there(const struct cj_target *target, struct socket_place *place
 	place->root_error = place->root < 0 ? errno : 0;
 	place->uid = root_of(proc, "uid_map");
 	place->gid = root_of(proc, "gid_map");
-	if (place->net != ours)
+	if (theirs != ours)
 		place->pidfd = target->ref.fd;
 	r = pidref_verify(&target->ref);
 	return r < 0 ? cj_fail(err, -r, "process %d has ended", target->ref.pid) : 0;
@@ -79,7 +72,12 @@ int socket_place_open(const struct cj_target *target, struct socket_place *ret,
 		      struct cj_error *err)
 {
 	_cleanup_(socket_place_done) struct socket_place place = SOCKET_PLACE_INIT;
-	int r = target ? open_there(target, &place, err) : open_here(&place, err);
+	int r = 0;
+
+	if (target)
+		r = open_there(target, &place, err);
+	else
+		open_here(&place);
 
 	if (r < 0)
 		return target ? target_explain(target, r, err) : r;

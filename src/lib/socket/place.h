@@ -17,7 +17,6 @@ struct socket_place {
 	int root_error; /* positive */
 	uid_t uid;	/* of the target's root user, in our numbers: whose files are made there */
 	gid_t gid;
-	uint64_t net; /* the namespace's inode */
 };
 
 #define SOCKET_PLACE_INIT {.pidfd = -EBADF, .root = -EBADF}

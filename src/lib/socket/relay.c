@@ -20,6 +20,7 @@ static const struct {
 	int level, name, value;
 } tcp_settings[] = {
 	{IPPROTO_TCP, TCP_NODELAY, 1},	 {SOL_SOCKET, SO_KEEPALIVE, 1},
+	{SOL_SOCKET, SO_OOBINLINE, 1}, /* an urgent byte is one as any other */
 	{IPPROTO_TCP, TCP_KEEPIDLE, 60}, {IPPROTO_TCP, TCP_KEEPINTVL, 20},
 	{IPPROTO_TCP, TCP_KEEPCNT, 6},
 };

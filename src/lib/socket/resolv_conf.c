@@ -29,19 +29,12 @@ static bool next_word(const char **at, char ret[RESOLV_WORD])
 	}
 }
 
-/* "10.0.0.2", "fd00::2", "fe80::1%eth0". */
+/* "10.0.0.2", "fd00::2". One with an interface, "fe80::1%eth0", isn't taken: c-ares refuses any list that holds one. */
 static bool is_number(const char *word)
 {
 	unsigned char number[sizeof(struct in6_addr)];
-	char host[RESOLV_WORD];
-	size_t length = strcspn(word, "%");
 
-	memcpy(host, word, length);
-	host[length] = '\0';
-	if (inet_pton(AF_INET, word, number) == 1)
-		return true;
-	return inet_pton(AF_INET6, host, number) == 1 &&
-	       word[strcspn(word, ",[] ")] == '\0'; /* what parts a list of them */
+	return inet_pton(AF_INET, word, number) == 1 || inet_pton(AF_INET6, word, number) == 1;
 }
 
 static void take_server(const char *at, struct resolv_conf *conf)

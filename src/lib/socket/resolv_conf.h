@@ -15,8 +15,7 @@ enum {
 };
 
 struct resolv_conf {
-	char servers[RESOLV_SERVERS]
-		    [RESOLV_WORD]; /* numbers, an IPv6 one perhaps with an interface behind it */
+	char servers[RESOLV_SERVERS][RESOLV_WORD]; /* numbers; those with an interface are left out */
 	size_t n_servers;
 	char domains[RESOLV_DOMAINS][RESOLV_WORD]; /* of the last `search` or `domain` */
 	size_t n_domains;

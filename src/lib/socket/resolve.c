@@ -35,6 +35,7 @@ struct resolver {
 	ares_channel channel; /* NULL: nothing is asked */
 	int epoll;
 	int waiting; /* for so many answers */
+	int no_socket; /* -errno: none could be made, which c-ares takes for a server that doesn't answer */
 	struct answers six, four, all;
 };
 
@@ -75,7 +76,7 @@ int names_read(const struct socket_place *place, int64_t deadline, struct names 
 
 static ares_socket_t make_socket(int domain, int type, int protocol, void *data)
 {
-	const struct resolver *resolver = data;
+	struct resolver *resolver = data;
 	struct socket_order order = {.act = SOCKET_MAKE,
 				     .domain = domain,
 				     .type = type | SOCK_NONBLOCK,
@@ -86,6 +87,7 @@ static ares_socket_t make_socket(int domain, int type, int protocol, void *data)
 
 	if (r == 1)
 		return fd;
+	resolver->no_socket = r;
 	errno = -r;
 	return ARES_SOCKET_BAD;
 }
@@ -371,6 +373,8 @@ int resolver_step(struct resolver *resolver, struct cj_error *err)
 	join(&resolver->all, &resolver->six, &resolver->four);
 	if (resolver->all.n > 0)
 		return 1;
+	if (resolver->no_socket)
+		return cj_fail(err, -resolver->no_socket, "look for %s", resolver->host);
 	status = nobody_answers(resolver->six.status) ? resolver->six.status
 						      : resolver->four.status;
 	if (nobody_answers(status))
