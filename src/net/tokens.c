@@ -201,7 +201,8 @@ int tokens_load(struct tokens *tokens, const char *path, bool *ret_exposed, stru
 		return cj_fail(err, ENOMEM, "read token file %s", path);
 	n = read_whole(fd, text, room);
 	r = n < 0 ? (int)n : tokens_parse(tokens, text, (size_t)n, &why);
-	explicit_bzero(text, room);
+	if (text) /* it is; a sanitizing gcc doesn't see that */
+		explicit_bzero(text, room);
 	if (n < 0)
 		return cj_fail(err, -r, "read token file %s", path);
 	if (r < 0)

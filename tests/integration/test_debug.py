@@ -160,8 +160,8 @@ def test_what_the_host_has_mounted_beneath_sys_is_there(conjoin, box, scratch):
     assert any(point.startswith("/sys/fs/cgroup") for point in points)
     there = [p for p in SYS_MOUNTS if os.path.isdir(p)]
     assert len(there) >= 3
-    points += there
-    script = "".join(f"mount -t {SYS_MOUNTS[p]} none {p}\n" for p in there)
+    points += [p for p in there if p not in points]
+    script = "".join(f"mountpoint -q {p} || mount -t {SYS_MOUNTS[p]} none {p}\n" for p in there)
     look = "stat -c '%n %d:%i:%t' " + " ".join(points)
     done = Host(conjoin, f"{script}{look} >{scratch}/outside").debug(box, "sh", "-c", look)
     with open(f"{scratch}/outside", encoding="ascii") as f:

@@ -230,7 +230,7 @@ def test_bpftrace_sees_what_the_first_process_does(conjoin, box):
     need("bpftrace")
     probe = ("tracepoint:syscalls:sys_enter_wait4 /pid == %d/ { printf(\"waits\\n\"); exit(); }"
              % box.pid)
-    tracing = Host(conjoin, "mount -t tracefs tracefs /sys/kernel/tracing\n"
+    tracing = Host(conjoin, "mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing\n"
                             "mount -t debugfs debugfs /sys/kernel/debug")
     if subprocess.run(["bpftrace", "-e", "BEGIN { exit(); }"], capture_output=True,
                       check=False).returncode != 0:

@@ -91,14 +91,6 @@ static void what_isnt_a_way_is_told(void **state)
 
 /* --- descriptors --- */
 
-static unsigned int lowest_free(void)
-{
-	int fd = open("/", O_PATH | O_CLOEXEC);
-
-	(void)close(fd);
-	return (unsigned int)fd;
-}
-
 /* How many there are, wherever they lie. */
 static unsigned int open_files(void)
 {
@@ -162,7 +154,7 @@ static void serve_with(unsigned int room)
 	pid = fork();
 	if (pid == 0)
 		be_others(rig, CLIENTS);
-	limit_files(lowest_free() + room);
+	limit_files(open_files() + room); /* however they lie */
 	while (waitpid(pid, &status, WNOHANG) == 0) {
 		size_t n = cj_forward_connections(rig->forward);
 
@@ -181,6 +173,8 @@ static void serve_with(unsigned int room)
 static void without_descriptors_others_wait_until_there_are_some(void **state)
 {
 	(void)state;
+	if (!knows_call(SYS_pidfd_send_signal)) /* valgrind, which has descriptors of its own */
+		skip();
 	for (unsigned int room = 11; room <= 12; room++) {
 		serve_with(room);
 		(void)setrlimit(RLIMIT_NOFILE, &usual);
