@@ -98,6 +98,17 @@ static void close_ended(struct pump *pump)
 		close_fd(&pump->out.to);
 }
 
+/* The other side is gone, and stdin hasn't ended: was something of it lost? An errno, or 0. */
+static int find_loss(const struct pump *pump)
+{
+	socklen_t size = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(pump->connection, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error)
+		return error;
+	return pump->in.length > 0 ? EPIPE : 0;
+}
+
 /* After the other side's end: would anybody read what still comes from stdin? */
 static bool is_over(const struct pump *pump, short events)
 {
@@ -138,7 +149,11 @@ static int wait_and_move(struct pump *pump, struct cj_error *err)
 	if (err->code)
 		return -err->code;
 	close_ended(pump);
-	return is_over(pump, fds[2].revents) ? 1 : 0;
+	if (!is_over(pump, fds[2].revents))
+		return 0;
+	if (!at_end(&pump->in) && pump->lost == 0)
+		pump->lost = find_loss(pump);
+	return 1;
 }
 
 static bool is_one_socket(int in, int out)

@@ -338,6 +338,7 @@ def hostile(sandbox):
     script = r"""printf '\033]0;\n\\n\377' >/proc/self/comm; mkfifo /tmp/f; read x </tmp/f"""
     box = sandbox("sh", "-c", script, *HOSTILE, namespaces="all,-user")
     wait_for(lambda: b"\x1b" in proc.read(box.pid, "comm"))
+    wait_for(lambda: os.path.exists(f"/proc/{box.pid}/root/tmp/f") and not proc.children(box.pid))
     return box
 
 

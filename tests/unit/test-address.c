@@ -218,9 +218,9 @@ static const char *long_text(const char *begin, size_t n, char filler, const cha
 	static char text[1 << 20];
 
 	assert_true(strlen(begin) + n + strlen(end) < sizeof(text));
-	(void)snprintf(text, sizeof(text), "%s", begin);
+	memcpy(text, begin, strlen(begin));
 	memset(text + strlen(begin), filler, n);
-	(void)snprintf(text + strlen(begin) + n, sizeof(text) - strlen(begin) - n, "%s", end);
+	memcpy(text + strlen(begin) + n, end, strlen(end) + 1);
 	return text;
 }
 
