@@ -29,7 +29,7 @@ def box(sandbox_program, rootfs):
 @pytest.fixture
 def killed():
     """A cgroup of ours."""
-    folder = os.path.join(proc.cgroup_directory("", proc.cgroups("self")[""]), f"conjoin-test-{os.getpid()}")
+    folder = os.path.join(proc.cgroup_directory("", proc.cgroups("self")[""]), f"conjoin-test-{os.getpid()}-killed")
     os.mkdir(folder)
     kill(folder)
     yield folder

@@ -11,8 +11,8 @@ from lib.poll import wait_for
 # where engines that others run keep their mounts
 FOREIGN = ("/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/run/docker",
            "/run/containerd", "/run/containers", "/run/netns", "/run/user", "/run/libpod")
-# who made it: conjoin-test-PID-…, conjoin-sandbox-PID-…
-MAKER = re.compile(r"conjoin-[a-z]+-(\d+)-")
+# who made it: conjoin-test-PID-…, conjoin-sandbox-PID-…, conjoin_test_PID_… (a slice's name has no dashes)
+MAKER = re.compile(r"conjoin[-_][a-z]+[-_](\d+)[-_]")
 FOLDER = re.compile(r"/(?:conjoin-test-|cj)(\d+)-")  # of lib.fixtures, and of an engine's place
 OWN = re.compile(r"(\d+):s?\d+\.\d+\.[0-9a-f]+")  # what a conjoin makes below conjoin/
 TREE = re.compile(r"conjoin-\d+:")  # and below the cgroup of a container
