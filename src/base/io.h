@@ -39,6 +39,12 @@ ssize_t io_read_small(int fd, char *buf, size_t size);
 /* Milliseconds of CLOCK_MONOTONIC, for deadlines. Async-signal-safe. */
 int64_t clock_ms(void);
 
+/* The sooner of two timeouts of poll(2), of which -1 is none. */
+static inline int timeout_sooner(int a, int b)
+{
+	return a < 0 ? b : b < 0 ? a : a < b ? a : b;
+}
+
 /* Writes all of it, or fails. Async-signal-safe. */
 int io_write_all(int fd, const void *data, size_t size);
 

@@ -49,17 +49,12 @@ static const struct cj_target *connects_from(const struct forwarding *f)
 
 /* --- listening --- */
 
-static const char *plain(const char *address)
-{
-	return strncmp(address, "tcp:", 4) == 0 ? address + 4 : address;
-}
-
 static void tell(const struct forwarding *f, const struct one_way *way)
 {
 	const char *name = cj_target_text(target_of(f));
 
 	for (int i = 0; i < way->n; i++) {
-		const char *from = plain(way->listeners[i].address);
+		const char *from = listener_place(way->listeners[i].address);
 
 		if (f->request->reverse)
 			(void)printf("forwarding %s in %s (net:[%" PRIu64 "]) -> %s\n", from, name,
@@ -145,10 +140,10 @@ static int write_ports(struct forwarding *f, struct cj_error *err)
 	if (!out)
 		return cj_fail(err, ENOMEM, "write the ports");
 	for (size_t i = 0; i < f->request->n; i++) {
-		const char *address = f->request->ways[i].listeners[0].address;
+		const char *port = listener_port(f->request->ways[i].listeners[0].address);
 
-		if (strncmp(address, "tcp:", 4) == 0)
-			(void)fprintf(out, "%s\n", strrchr(address, ':') + 1);
+		if (port)
+			(void)fprintf(out, "%s\n", port);
 	}
 	if (fclose(out) != 0)
 		return cj_fail(err, ENOMEM, "write the ports");
@@ -174,10 +169,10 @@ static bool is_loopback(const char *address)
 	const char *port = strrchr(address, ':');
 
 	for (size_t i = 0; port && i < ELEMENTS(hosts); i++)
-		if (strlen(hosts[i]) == (size_t)(port + 1 - plain(address)) &&
-		    strncmp(plain(address), hosts[i], strlen(hosts[i])) == 0)
+		if (strlen(hosts[i]) == (size_t)(port + 1 - listener_place(address)) &&
+		    strncmp(listener_place(address), hosts[i], strlen(hosts[i])) == 0)
 			return true;
-	return strncmp(address, "tcp", 3) == 0 && !strchr(plain(address), ':');
+	return strncmp(address, "tcp", 3) == 0 && !strchr(listener_place(address), ':');
 }
 
 /* One that leads to where we listen ourselves: each connection would make another one. */
@@ -192,10 +187,10 @@ static int check_loops(const struct forwarding *f, struct cj_error *err)
 			const char *to = request->ways[i].way.connect;
 			const char *from = request->ways[k].listeners[0].address;
 
-			if (is_loopback(to) && strncmp(from, "tcp:", 4) == 0 &&
-			    strcmp(strrchr(to, ':'), strrchr(from, ':')) == 0)
+			if (is_loopback(to) && listener_port(from) &&
+			    strcmp(strrchr(to, ':') + 1, listener_port(from)) == 0)
 				return cj_fail(err, ELOOP, "forward %s to where it's listened on",
-					       plain(from));
+					       listener_place(from));
 		}
 	return 0;
 }
@@ -276,11 +271,6 @@ static bool look_at_target(struct forwarding *f, int *ret_status)
 	return true;
 }
 
-static int sooner(int a, int b)
-{
-	return a < 0 ? b : b < 0 ? a : a < b ? a : b;
-}
-
 static int timeout_of(const struct forwarding *f)
 {
 	int64_t left = f->retry - clock_ms();
@@ -288,8 +278,8 @@ static int timeout_of(const struct forwarding *f)
 	bool is_soon = f->waiting && f->retry != INT64_MAX;
 
 	if (f->follow)
-		timeout = sooner(timeout, cj_follow_timeout(f->follow));
-	return is_soon ? sooner(timeout, left < 0 ? 0 : (int)left) : timeout;
+		timeout = timeout_sooner(timeout, cj_follow_timeout(f->follow));
+	return is_soon ? timeout_sooner(timeout, left < 0 ? 0 : (int)left) : timeout;
 }
 
 static int forward_all(struct forwarding *f)

@@ -327,19 +327,14 @@ static bool go_on(struct listening *l)
 	return l->state != STOPPING || l->workers.n > 0;
 }
 
-static int sooner(int a, int b)
-{
-	return a < 0 ? b : b < 0 ? a : a < b ? a : b;
-}
-
 static int timeout_of(const struct listening *l)
 {
 	int64_t left = l->deadline - clock_ms();
 	int timeout = l->deadline == 0 ? -1 : left < 0 ? 0 : (int)left;
 
 	if (l->follow)
-		timeout = sooner(timeout, cj_follow_timeout(l->follow));
-	return l->arguments->inetd ? sooner(timeout, inetd_timeout(&l->inetd)) : timeout;
+		timeout = timeout_sooner(timeout, cj_follow_timeout(l->follow));
+	return l->arguments->inetd ? timeout_sooner(timeout, inetd_timeout(&l->inetd)) : timeout;
 }
 
 static void serve(struct listening *l)

@@ -22,6 +22,21 @@ const char *listener_split(const char *text, size_t *ret_name)
 	return text[length] == '=' ? text + length + 1 : text;
 }
 
+static bool is_tcp(const char *address)
+{
+	return strncmp(address, "tcp:", 4) == 0;
+}
+
+const char *listener_place(const char *address)
+{
+	return is_tcp(address) ? address + 4 : address;
+}
+
+const char *listener_port(const char *address)
+{
+	return is_tcp(address) ? strrchr(address, ':') + 1 : NULL;
+}
+
 int listeners_check(struct cli *cli, char *const *texts, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -90,11 +105,9 @@ void listeners_tell(const struct cli *cli, const struct listeners *listeners,
 
 	(void)cj_target_namespace(target, "net", &net); /* 0 then: it has just ended */
 	for (size_t i = 0; i < listeners->n; i++) {
-		const char *address = listeners->list[i].address;
+		const char *address = listener_place(listeners->list[i].address);
 		_cleanup_free_ char *line = NULL;
 
-		if (strncmp(address, "tcp:", 4) == 0)
-			address += 4;
 		if (asprintf(&line, "listening on %s in %s (net:[%" PRIu64 "])", address,
 			     cj_target_text(target), net) < 0)
 			line = NULL;
@@ -113,10 +126,10 @@ int listeners_write_ports(const struct listeners *listeners, struct told_file *f
 	if (!out)
 		return cj_fail(err, ENOMEM, "write the ports");
 	for (size_t i = 0; i < listeners->n; i++) {
-		const char *address = listeners->list[i].address;
+		const char *port = listener_port(listeners->list[i].address);
 
-		if (strncmp(address, "tcp:", 4) == 0 && !listeners->seconds[i])
-			(void)fprintf(out, "%s\n", strrchr(address, ':') + 1);
+		if (port && !listeners->seconds[i])
+			(void)fprintf(out, "%s\n", port);
 	}
 	if (fclose(out) != 0)
 		return cj_fail(err, ENOMEM, "write the ports");

@@ -25,6 +25,11 @@ struct listeners {
 /* [NAME=]ADDRESS: where the address begins, and the length of the name. */
 const char *listener_split(const char *text, size_t *ret_name);
 
+/* "127.0.0.1:80" of "tcp:127.0.0.1:80", for people; others as they are. */
+const char *listener_place(const char *address);
+/* "80" of that; NULL: it has no port. Of an address as cj_listen() writes it. */
+const char *listener_port(const char *address);
+
 /* What is wrong with one is told. 0, or an exit status. */
 int listeners_check(struct cli *cli, char *const *texts, size_t n);
 

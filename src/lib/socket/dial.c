@@ -67,20 +67,13 @@ static int failed(const struct dial *dial, int r, struct cj_error *err)
 static int start_unix(struct dial *dial, struct cj_error *err)
 {
 	const struct address *address = dial->request.address;
-	size_t length = strlen(address->path);
 	struct socket_order order = {.act = SOCKET_CONNECT,
 				     .domain = AF_UNIX,
 				     .type = SOCK_STREAM,
 				     .text = dial->request.text};
 	int r;
 
-	if (address->kind == ADDRESS_ABSTRACT) {
-		order.name.ss_family = AF_UNIX;
-		memcpy((char *)&order.name + sizeof(sa_family_t) + 1, address->path, length);
-		order.length = (socklen_t)(sizeof(sa_family_t) + 1 + length);
-	} else {
-		order.path = address->path;
-	}
+	socket_order_unix(&order, address);
 	r = socket_pool_enter(dial->request.pool);
 	if (r < 0)
 		return cj_fail(err, -r, "connect to %s, as too many others do", dial->request.text);

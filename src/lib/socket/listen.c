@@ -74,16 +74,9 @@ static int listen_unix(const struct listening *l, struct cj_listener *ret, struc
 {
 	bool is_abstract = l->address->kind == ADDRESS_ABSTRACT;
 	struct socket_order order = order_of(l);
-	size_t length = strlen(l->address->path);
 	int r;
 
-	if (is_abstract) {
-		order.name.ss_family = AF_UNIX;
-		memcpy((char *)&order.name + sizeof(sa_family_t) + 1, l->address->path, length);
-		order.length = (socklen_t)(sizeof(sa_family_t) + 1 + length);
-	} else {
-		order.path = l->address->path;
-	}
+	socket_order_unix(&order, l->address);
 	r = make(l, &order, ret, err);
 	if (r < 0)
 		return r;

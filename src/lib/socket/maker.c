@@ -39,6 +39,19 @@ int socket_name_interface(int socket, const char *interface, struct sockaddr_sto
 	return 0;
 }
 
+void socket_order_unix(struct socket_order *order, const struct address *address)
+{
+	size_t length = strlen(address->path);
+
+	if (address->kind != ADDRESS_ABSTRACT) {
+		order->path = address->path;
+		return;
+	}
+	order->name.ss_family = AF_UNIX;
+	memcpy((char *)&order->name + sizeof(sa_family_t) + 1, address->path, length);
+	order->length = (socklen_t)(sizeof(sa_family_t) + 1 + length);
+}
+
 /*
  * Files are made as the target's root user: one that isn't in the user namespace of their file system can't make any there
  * (EOVERFLOW). Leaving uid 0 takes what makes root see every directory; that's put back.

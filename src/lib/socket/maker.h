@@ -12,6 +12,7 @@
 
 #include <conjoin/error.h>
 
+#include "lib/socket/address.h"
 #include "lib/socket/place.h"
 #include "sys/unix_beneath.h"
 
@@ -37,6 +38,9 @@ struct socket_order {
 	struct unix_file file; /* of SOCKET_UNLINK: which one it has to be */
 	const char *text;      /* the address, for errors */
 };
+
+/* Where a UNIX address leads: its path, or the name of an abstract one, which has a NUL before it. The address must live as long. unix(7) */
+void socket_order_unix(struct socket_order *order, const struct address *address);
 
 /* MAKER_MS: for what waits for nobody. */
 enum { MAKER_MS = 2000 };
