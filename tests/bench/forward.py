@@ -9,7 +9,6 @@ Not here: what a container's network costs, which is the same for all of them.
 import argparse
 import contextlib
 import glob
-import json
 import os
 import random
 import statistics
@@ -250,14 +249,7 @@ def main():
         "rounds": arguments.rounds, "mib": arguments.mib, "kib": arguments.kib,
         "connections": arguments.connections, "one": one, "many": many,
     }
-    print(report.as_text(tables(results)))
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=1)
-            file.write("\n")
-    if arguments.markdown:
-        report.replace_between(arguments.markdown, MARKERS,
-                               report.as_markdown(results, tables(results)))
+    report.publish(arguments, results, tables(results), MARKERS)
 
 
 if __name__ == "__main__":

@@ -252,14 +252,7 @@ def main():
         except Unavailable as error:
             print(f"bench: names are left out: {error}", file=sys.stderr)
             return
-    print(report.as_text(tables(results)))
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=1)
-            file.write("\n")
-    if arguments.markdown:
-        report.replace_between(arguments.markdown, MARKERS,
-                               report.as_markdown(results, tables(results)))
+    report.publish(arguments, results, tables(results), MARKERS)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Not here: taking samples.
 """
 
 import datetime
+import json
 import os
 import platform
 import re
@@ -207,6 +208,17 @@ def replace_between(path, markers, new):
     with open(path, "w", encoding="utf-8") as file:
         before = text[: begin + len(markers[0])]
         file.write("\n\n".join((before, new, text[end:])))
+
+
+def publish(arguments, results, found, markers):
+    """Prints the tables that were `found`, and writes the files that --json and --markdown ask for."""
+    print(as_text(found))
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=1)
+            file.write("\n")
+    if arguments.markdown:
+        replace_between(arguments.markdown, markers, as_markdown(results, found))
 
 
 def update_markdown(path, results):
